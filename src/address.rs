@@ -1,0 +1,75 @@
+//! The client's address, as far as it can be known. Pure.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+/// The peer's address, or, where the peer is a trusted proxy, the last address of
+/// `X-Forwarded-For` that is none: each proxy appends whom it saw, so the list is true only from
+/// the right, as far as trusted proxies wrote it. A part that is no address ends the reading.
+pub fn client_address<'a>(
+    peer: IpAddr,
+    forwarded_for: impl DoubleEndedIterator<Item = &'a str>,
+    trusted_proxies: &[IpNet],
+) -> IpAddr {
+    let trusted = |address: &IpAddr| trusted_proxies.iter().any(|net| net.contains(address));
+    let mut client = peer.to_canonical();
+    let mut hops = forwarded_for
+        .rev()
+        .flat_map(|line| line.rsplit(','))
+        .map(str::trim);
+    while trusted(&client) {
+        match hops.next().and_then(parse_hop) {
+            Some(hop) => client = hop,
+            None => break,
+        }
+    }
+    client
+}
+
+/// Some proxies write a port behind the address.
+fn parse_hop(hop: &str) -> Option<IpAddr> {
+    let with_port = || hop.parse().ok().map(|hop: std::net::SocketAddr| hop.ip());
+    let address: Option<IpAddr> = hop.parse().ok();
+    address.or_else(with_port).map(|hop| hop.to_canonical())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_is_read_from_the_right_through_trusted_proxies_only() {
+        let nets: Vec<IpNet> = ["127.0.0.0/8", "::1/128", "10.0.0.0/8"]
+            .map(|net| net.parse().unwrap())
+            .into();
+        let table: &[(&str, &[&str], &str)] = &[
+            ("192.0.2.1", &[], "192.0.2.1"),
+            ("192.0.2.1", &["203.0.113.9"], "192.0.2.1"),
+            ("127.0.0.1", &[], "127.0.0.1"),
+            ("127.0.0.1", &["203.0.113.9"], "203.0.113.9"),
+            ("127.0.0.1", &["1.1.1.1, 203.0.113.9"], "203.0.113.9"),
+            (
+                "127.0.0.1",
+                &["1.1.1.1, 203.0.113.9, 10.0.0.7"],
+                "203.0.113.9",
+            ),
+            (
+                "127.0.0.1",
+                &["1.1.1.1", "203.0.113.9,10.0.0.7"],
+                "203.0.113.9",
+            ),
+            ("127.0.0.1", &["203.0.113.9, garbage"], "127.0.0.1"),
+            ("127.0.0.1", &["203.0.113.9, garbage, 10.0.0.7"], "10.0.0.7"),
+            ("127.0.0.1", &["203.0.113.9:4711"], "203.0.113.9"),
+            ("127.0.0.1", &["[2001:db8::1]:4711"], "2001:db8::1"),
+            ("::1", &["10.0.0.1, 10.0.0.2"], "10.0.0.1"),
+            ("::ffff:127.0.0.1", &["203.0.113.9"], "203.0.113.9"),
+            ("127.0.0.1", &[""], "127.0.0.1"),
+        ];
+        for (peer, lines, expected) in table {
+            let client = client_address(peer.parse().unwrap(), lines.iter().copied(), &nets);
+            assert_eq!(client.to_string(), *expected, "{peer} {lines:?}");
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! A request's body: read whole, at most 64 KiB, and the fields of its JSON object.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use actix_web::dev::Payload;
+use actix_web::error::PayloadError;
+use actix_web::web::Bytes;
+use actix_web::{FromRequest, HttpRequest};
+use serde_json::{Map, Value};
+
+use crate::error::ApiError;
+use crate::json;
+use crate::user::{Name, TextFault};
+
+/// Longest body, in bytes.
+pub const LONGEST_BODY: usize = 64 * 1024;
+
+/// Groups of one user; more is no use, and each is a line in the audit trail.
+const MOST_GROUPS: usize = 256;
+
+/// A body that was read whole and not looked at. The Content-Type does not matter.
+pub struct Body(Bytes);
+
+impl FromRequest for Body {
+    type Error = ApiError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        // The server's PayloadConfig holds LONGEST_BODY.
+        let bytes = Bytes::from_request(request, payload);
+        Box::pin(async move {
+            bytes
+                .await
+                .map(Self)
+                .map_err(|error| match error.as_error::<PayloadError>() {
+                    Some(PayloadError::Overflow) => ApiError::TooLarge,
+                    _ => ApiError::BadRequest("the body did not arrive whole".into()),
+                })
+        })
+    }
+}
+
+impl Body {
+    /// The JSON object in it.
+    pub fn object(&self) -> Result<Fields, ApiError> {
+        Ok(Fields(json::parse_object(&self.0)?))
+    }
+}
+
+/// The fields of a request. An absent field and `null` are the same; unknown fields don't matter.
+pub struct Fields(Map<String, Value>);
+
+impl Fields {
+    /// The field, unless it is absent or `null`.
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        self.0.get(name).filter(|value| !value.is_null())
+    }
+
+    /// A string.
+    pub fn text(&self, name: &str) -> Result<Option<&str>, ApiError> {
+        let Some(value) = self.get(name) else {
+            return Ok(None);
+        };
+        match value.as_str() {
+            Some(text) => Ok(Some(text)),
+            None => Err(wrong_type(name, "a string")),
+        }
+    }
+
+    /// A boolean; absent is false.
+    pub fn flag(&self, name: &str) -> Result<bool, ApiError> {
+        let value = self.get(name).unwrap_or(&Value::Bool(false));
+        value
+            .as_bool()
+            .ok_or_else(|| wrong_type(name, "true or false"))
+    }
+
+    /// A string that may be empty, absent being empty.
+    pub fn name(&self, field: &str) -> Result<Name, ApiError> {
+        let text = self.text(field)?.unwrap_or_default();
+        Name::parse(text).map_err(|fault| invalid_text(field, fault))
+    }
+
+    /// A string that must be there and say something.
+    pub fn required_name(&self, field: &str) -> Result<Name, ApiError> {
+        let text = self.text(field)?.unwrap_or_default();
+        Name::parse_non_empty(text).map_err(|fault| invalid_text(field, fault))
+    }
+
+    /// An e-mail address, which must be there: something, `@`, something.
+    pub fn required_email(&self) -> Result<Name, ApiError> {
+        let email = self.required_name("email")?;
+        match email.as_str().split_once('@') {
+            Some((user, host)) if !user.is_empty() && !host.is_empty() => Ok(email),
+            _ => Err(ApiError::Invalid("email must be an e-mail address".into())),
+        }
+    }
+
+    /// `auto_groups`: `None` where it is absent.
+    pub fn groups(&self) -> Result<Option<Box<[Box<str>]>>, ApiError> {
+        let Some(value) = self.get("auto_groups") else {
+            return Ok(None);
+        };
+        let wrong = || wrong_type("auto_groups", "a list of strings");
+        let list = value.as_array().ok_or_else(wrong)?;
+        let mut groups: Vec<Box<str>> = Vec::with_capacity(list.len());
+        for group in list {
+            let group = group.as_str().ok_or_else(wrong)?;
+            Name::parse_non_empty(group).map_err(|fault| invalid_text("a group", fault))?;
+            groups.push(group.into());
+        }
+        if groups.len() > MOST_GROUPS {
+            let message = format!("auto_groups must be at most {MOST_GROUPS}");
+            return Err(ApiError::Invalid(message.into()));
+        }
+        Ok(Some(groups.into()))
+    }
+}
+
+/// 422 for a text that can't be what it should.
+pub fn invalid_text(field: &str, fault: TextFault) -> ApiError {
+    ApiError::Invalid(format!("{field} {fault}").into())
+}
+
+fn wrong_type(name: &str, expected: &str) -> ApiError {
+    ApiError::BadRequest(format!("{name} must be {expected}").into())
+}

@@ -1,0 +1,207 @@
+//! What every answer goes through: its id, CORS, errors put into words, panics, counters, the log.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::{Method, StatusCode, Uri};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpRequest, HttpResponse, web};
+use futures_util::FutureExt;
+
+use crate::address::client_address;
+use crate::app::App;
+use crate::clock::Timestamp;
+use crate::error::ApiError;
+use crate::xid::Xid;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const ALLOWED_METHODS: HeaderValue =
+    HeaderValue::from_static("GET, HEAD, POST, PUT, DELETE, OPTIONS");
+const ALLOWED_HEADERS: HeaderValue =
+    HeaderValue::from_static("Authorization, Content-Type, Accept");
+
+/// The outermost middleware.
+///
+/// # Errors
+/// Only for a handler that panicked: the request is gone with it, so the answer travels as error.
+pub async fn respond(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let Some(app) = request.app_data::<web::Data<Arc<App>>>().cloned() else {
+        return Err(ApiError::Internal.into());
+    };
+    let id = Xid::new(Timestamp::now());
+    let mut extra = cors(&app, request.headers());
+    if let Ok(id) = HeaderValue::from_str(id.as_str()) {
+        extra.insert(REQUEST_ID, id);
+    }
+    if is_preflight(&request) {
+        let answer = preflight(&extra);
+        return Ok(request.into_response(answer));
+    }
+    let (method, uri) = (request.method().clone(), request.uri().clone());
+    let Ok(answered) = AssertUnwindSafe(next.call(request)).catch_unwind().await else {
+        app.metrics.panicked();
+        app.metrics
+            .not_passed(500, ApiError::Internal.metric_reason());
+        log::error!(
+            "request.id" = id.as_str(), "http.method" = method.as_str(), "http.path" = path(&uri);
+            "a handler panicked"
+        );
+        return Err(Panicked { extra }.into());
+    };
+    let response = answered?.map_into_boxed_body();
+    let status = response.status();
+    let mut response = if status.is_client_error() || status.is_server_error() {
+        refuse(&app, response, id)
+    } else {
+        app.metrics.passed();
+        log::debug!(
+            "request.id" = id.as_str(), "http.method" = method.as_str(), "http.path" = path(&uri),
+            "http.status" = status.as_u16();
+            "answered"
+        );
+        response
+    };
+    add(&extra, response.headers_mut());
+    Ok(response)
+}
+
+/// Puts the error's answer in place of actix's, counts it and logs it.
+fn refuse(app: &App, response: ServiceResponse, id: Xid) -> ServiceResponse {
+    let foreign;
+    let known = response
+        .response()
+        .error()
+        .and_then(|error| error.as_error::<ApiError>());
+    let error = match known {
+        Some(error) => error,
+        None => {
+            foreign = of_status(response.status());
+            &foreign
+        }
+    };
+    let (status, reason) = (error.status().as_u16(), error.metric_reason());
+    app.metrics.not_passed(status, reason);
+    let level = match status {
+        401 | 403 => log::Level::Info,
+        500.. => log::Level::Warn,
+        _ => log::Level::Debug,
+    };
+    if log::log_enabled!(level) {
+        let request = response.request();
+        let client = client(app, request);
+        log::log!(
+            level,
+            "request.id" = id.as_str(), "client.address" = client,
+            "http.method" = request.method().as_str(), "http.path" = path(request.uri()),
+            "http.status" = status, "reason" = error.to_string();
+            "request refused"
+        );
+    }
+    let answer = error.response(app.netbird_messages);
+    response.into_response(answer)
+}
+
+fn client(app: &App, request: &HttpRequest) -> String {
+    let lines = request.headers().get_all("X-Forwarded-For");
+    let lines: Vec<&str> = lines.filter_map(|line| line.to_str().ok()).collect();
+    match request.peer_addr() {
+        Some(peer) => {
+            client_address(peer.ip(), lines.into_iter(), &app.trusted_proxies).to_string()
+        }
+        None => "unknown".to_owned(),
+    }
+}
+
+/// For the log: without the query, and never with a token that somebody put there by mistake.
+fn path(uri: &Uri) -> &str {
+    match uri.path() {
+        path if path.contains("nbp_") => "(holds a token)",
+        path => path,
+    }
+}
+
+/// An error of actix's own, by its status: its text stays inside.
+fn of_status(status: StatusCode) -> ApiError {
+    match status {
+        StatusCode::NOT_FOUND => ApiError::NotFound("path"),
+        StatusCode::PAYLOAD_TOO_LARGE => ApiError::TooLarge,
+        StatusCode::SERVICE_UNAVAILABLE => ApiError::Unavailable,
+        status if status.is_server_error() => ApiError::Internal,
+        _ => ApiError::BadRequest("the request can't be read".into()),
+    }
+}
+
+/// Fetch standard, "CORS-preflight request".
+fn is_preflight(request: &ServiceRequest) -> bool {
+    let headers = request.headers();
+    request.method() == Method::OPTIONS
+        && headers.contains_key(header::ORIGIN)
+        && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
+}
+
+fn preflight(extra: &HeaderMap) -> HttpResponse {
+    let mut response = HttpResponse::NoContent();
+    if extra.contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN) {
+        response
+            .insert_header((header::ACCESS_CONTROL_ALLOW_METHODS, ALLOWED_METHODS))
+            .insert_header((header::ACCESS_CONTROL_ALLOW_HEADERS, ALLOWED_HEADERS))
+            .insert_header((header::ACCESS_CONTROL_MAX_AGE, "600"));
+    }
+    let mut response = response.finish();
+    add(extra, response.headers_mut());
+    response
+}
+
+/// The allow headers, for a configured origin only; for others the browser keeps the answer.
+fn cors(app: &App, request: &HeaderMap) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    if app.cors_origins.is_empty() {
+        return headers;
+    }
+    headers.insert(header::VARY, HeaderValue::from_static("Origin"));
+    let Some(origin) = request.get(header::ORIGIN) else {
+        return headers;
+    };
+    if app
+        .cors_origins
+        .iter()
+        .any(|known| known.as_bytes() == origin.as_bytes())
+    {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+        headers.insert(
+            header::ACCESS_CONTROL_EXPOSE_HEADERS,
+            HeaderValue::from_static("X-Request-Id, Retry-After"),
+        );
+    }
+    headers
+}
+
+fn add(extra: &HeaderMap, headers: &mut HeaderMap) {
+    for (name, value) in extra {
+        headers.insert(name.clone(), value.clone());
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("a handler panicked")]
+struct Panicked {
+    extra: HeaderMap,
+}
+
+impl actix_web::ResponseError for Panicked {
+    fn status_code(&self) -> StatusCode {
+        ApiError::Internal.status()
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let mut response = ApiError::Internal.response(false);
+        add(&self.extra, response.headers_mut());
+        response
+    }
+}

@@ -1,0 +1,74 @@
+//! `/api/instance` and `/api/setup`: NetBird's way to the first owner, open to everybody while
+//! there is none.
+
+use std::sync::Arc;
+
+use actix_web::{HttpResponse, web};
+use serde::Serialize;
+
+use super::body::Body;
+use super::ok;
+use super::tokens::{generate, lifetime};
+use crate::app::App;
+use crate::change::{self, FirstOwner, NewTokenRequest};
+use crate::error::ApiError;
+use crate::first_start;
+use crate::token::Lifetime;
+
+/// NetBird's default where `pat_expire_in` is left out.
+const DEFAULT_DAYS: i64 = 1;
+
+#[derive(Serialize)]
+struct Instance {
+    setup_required: bool,
+}
+
+#[derive(Serialize)]
+struct SetUp<'a> {
+    user_id: &'a str,
+    email: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    personal_access_token: Option<&'a str>,
+}
+
+/// `GET /api/instance`: whether there is an owner.
+pub async fn instance(app: web::Data<Arc<App>>) -> HttpResponse {
+    ok(&Instance {
+        setup_required: !app.index.has_owner(),
+    })
+}
+
+/// `POST /api/setup`: makes the owner, once. `password` is ignored: there are no passwords here.
+pub async fn setup(app: web::Data<Arc<App>>, body: Body) -> Result<HttpResponse, ApiError> {
+    if app.index.has_owner() {
+        return Err(ApiError::SetupDone);
+    }
+    let fields = body.object()?;
+    let email = fields.required_email()?;
+    let name = fields.required_name("name")?;
+    let lifetime = lifetime(&fields, "pat_expire_in")?.or(Lifetime::days(DEFAULT_DAYS));
+    let plain = match fields.flag("create_pat")? {
+        true => Some(generate()?),
+        false => None,
+    };
+    let token = plain.as_ref().zip(lifetime).map(|(plain, lifetime)| {
+        Ok::<_, ApiError>(NewTokenRequest {
+            hash: plain.hash(),
+            name: first_start::token_name()?,
+            lifetime,
+        })
+    });
+    let request = FirstOwner {
+        name,
+        email,
+        token: token.transpose()?,
+    };
+    let change = move |database: &_, now| change::first_owner(database, now, request);
+    let user = app.writer.submit(change).await?;
+    log::info!("user.id" = user.id.as_str(); "the owner was set up");
+    Ok(ok(&SetUp {
+        user_id: user.id.as_str(),
+        email: user.email.as_str(),
+        personal_access_token: plain.as_ref().map(|plain| plain.expose()),
+    }))
+}

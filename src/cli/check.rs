@@ -1,0 +1,74 @@
+//! `config check`.
+
+use clap::Subcommand;
+
+use super::failure::Failure;
+use super::output::{self, fields, or_dash};
+use crate::config::{Loaded, LogFormat};
+
+#[derive(Subcommand)]
+pub(super) enum ConfigCommand {
+    /// Check the configuration and show what is in force; exit code 2 if it is wrong
+    Check,
+}
+
+impl ConfigCommand {
+    /// The configuration was read before: what is wrong with it ended the command already.
+    pub(super) fn run(&self, Loaded { config, file }: &Loaded) -> Result<(), Failure> {
+        let Self::Check = self;
+        let file = file.as_ref().map(|file| file.display().to_string());
+        let list = |items: Vec<String>| or_dash(&items.join(", "));
+        let proxies = &config.server.trusted_proxies;
+        output::print(&fields(&[
+            (
+                "file",
+                file.unwrap_or_else(|| "none: all defaults".to_owned()),
+            ),
+            ("server.listen", config.server.listen.to_string()),
+            ("server.workers", config.server.workers.to_string()),
+            (
+                "server.trusted_proxies",
+                list(proxies.iter().map(ToString::to_string).collect()),
+            ),
+            ("database.path", config.database.path.display().to_string()),
+            ("bootstrap.owner_name", config.bootstrap.owner_name.clone()),
+            (
+                "bootstrap.owner_email",
+                or_dash(&config.bootstrap.owner_email),
+            ),
+            (
+                "bootstrap.token_days",
+                config.bootstrap.token_days.to_string(),
+            ),
+            (
+                "bootstrap.token",
+                match config.bootstrap.token {
+                    Some(_) => "given".to_owned(),
+                    None => "generated".to_owned(),
+                },
+            ),
+            ("log.level", config.log.level.to_string().to_lowercase()),
+            (
+                "log.format",
+                match config.log.format {
+                    LogFormat::Text => "text".to_owned(),
+                    LogFormat::Json => "json".to_owned(),
+                },
+            ),
+            (
+                "metrics.listen",
+                config
+                    .metrics
+                    .listen
+                    .map_or_else(|| "off".to_owned(), |address| address.to_string()),
+            ),
+            ("cors.origins", list(config.cors.origins.clone())),
+            (
+                "compat.netbird_messages",
+                config.compat.netbird_messages.to_string(),
+            ),
+        ]))?;
+        output::tell("the configuration is valid");
+        Ok(())
+    }
+}

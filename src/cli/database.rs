@@ -1,0 +1,42 @@
+//! The commands' own way to the database file, beside a running server.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+use super::failure::Failure;
+use crate::change::{Changed, Refused};
+use crate::clock::Timestamp;
+use crate::store;
+use crate::user::{User, UserId};
+
+/// How long a command waits while a server writes.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Opens the database of the configuration, which must exist.
+pub(super) fn open(path: &Path) -> Result<Connection, Failure> {
+    Ok(store::open_writer(path, PATIENCE)?)
+}
+
+/// Makes one change, which is on the disk when this returns.
+pub(super) fn change<T>(
+    path: &Path,
+    change: impl FnOnce(&Transaction<'_>, Timestamp) -> Result<Changed<T>, Refused>,
+) -> Result<T, Failure> {
+    let mut connection = open(path)?;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let changed = change(&transaction, Timestamp::now())?;
+    transaction.commit()?;
+    Ok(changed.value)
+}
+
+/// Reads an id from the command line.
+pub(super) fn user_id(text: &str) -> Result<UserId, Failure> {
+    UserId::parse(text).map_err(|fault| Failure::Usage(format!("user id {fault}")))
+}
+
+/// The user with an id.
+pub(super) fn find_user(connection: &Connection, id: &str) -> Result<User, Failure> {
+    store::user_by_id(connection, id)?.ok_or_else(|| Failure::user_not_found(id))
+}

@@ -1,0 +1,90 @@
+//! The command line. Every command works on the database file itself; a running server follows
+//! within a second.
+//!
+//! What was asked for goes to standard output, all else to standard error. A secret is never taken
+//! from an argument, where other users of the machine could read it.
+
+mod bootstrap;
+mod check;
+mod database;
+mod failure;
+mod healthcheck;
+mod output;
+mod serve;
+mod token;
+mod user;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{self, Environment, Loaded};
+use failure::Failure;
+
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 not found, \
+                          4 denied.\nEvery setting: netbird-auth.toml, or NETBIRD_AUTH_<SECTION>__<KEY>.";
+
+/// NetBird's API authentication: one binary, one SQLite file.
+#[derive(Parser)]
+#[command(name = "netbird-auth", version, after_help = EXIT_CODES)]
+struct Arguments {
+    /// Configuration file [default: the first of $NETBIRD_AUTH_CONFIG, ./netbird-auth.toml,
+    /// $XDG_CONFIG_HOME/netbird-auth/netbird-auth.toml, /etc/netbird-auth/netbird-auth.toml]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the server; the first start makes the database, its owner and a token
+    Serve(serve::Serve),
+    /// Make the database with its owner, and write the owner's token out
+    Bootstrap(bootstrap::Bootstrap),
+    /// List, make and change users
+    #[command(subcommand)]
+    User(user::UserCommand),
+    /// List, make and revoke tokens
+    #[command(subcommand)]
+    Token(token::TokenCommand),
+    /// Look at the configuration
+    #[command(subcommand)]
+    Config(check::ConfigCommand),
+    /// Ask the running server whether it is well
+    Healthcheck(healthcheck::Healthcheck),
+}
+
+/// Runs the command of this process's arguments; the exit code.
+pub fn run() -> i32 {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version are no errors, and go to standard output.
+            let _ = error.print();
+            return error.exit_code();
+        }
+    };
+    match arguments.run() {
+        Ok(()) => 0,
+        Err(failure) => {
+            output::tell(&format!("netbird-auth: {failure}"));
+            failure.exit_code()
+        }
+    }
+}
+
+impl Arguments {
+    fn run(self) -> Result<(), Failure> {
+        let loaded: Loaded = config::load(self.config.as_deref(), &Environment::from_process())?;
+        let database = loaded.config.database.path.clone();
+        match self.command {
+            Command::Serve(command) => command.run(loaded),
+            Command::Bootstrap(command) => command.run(loaded.config),
+            Command::User(command) => command.run(&database),
+            Command::Token(command) => command.run(&database),
+            Command::Config(command) => command.run(&loaded),
+            Command::Healthcheck(command) => command.run(&loaded.config.server),
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! `serve`: the first start, and every later one.
+
+use std::io::IsTerminal;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix_web::rt::signal::unix::{SignalKind, signal};
+use clap::Args;
+
+use super::bootstrap::owner;
+use super::failure::Failure;
+use super::output;
+use crate::app::App;
+use crate::clock::Timestamp;
+use crate::config::{self, Config, Loaded};
+use crate::first_start::OwnerTokenFile;
+use crate::index::Index;
+use crate::logging;
+use crate::metrics::Metrics;
+use crate::server::{self, Listeners};
+use crate::store::{self, Presence, ServerLock, StoreError};
+use crate::writer::{Start, Writer, WriterThread};
+
+/// How long the start waits for a database that another program has locked.
+const START_PATIENCE: Duration = Duration::from_millis(500);
+
+#[derive(Args)]
+pub(super) struct Serve {
+    /// Make a new database without an owner: POST /api/setup makes one
+    #[arg(long)]
+    no_bootstrap: bool,
+}
+
+impl Serve {
+    pub(super) fn run(self, Loaded { config, file }: Loaded) -> Result<(), Failure> {
+        let started = Instant::now();
+        logging::start(&config.log);
+        match file {
+            Some(file) => log::info!("configuration: {}", file.display()),
+            None => log::info!("configuration: no file, all defaults"),
+        }
+        let path = config.database.path.clone();
+        // Before the lock file is made beside it: nothing is left beside another program's file.
+        store::inspect(&path)?;
+        let _lock = ServerLock::acquire(&path)?;
+        let (config, listeners) = match store::inspect(&path)? {
+            Presence::Ours => (config, None),
+            Presence::Absent => {
+                // An address in use ends the start before a token is shown.
+                let listeners = bind(&config)?;
+                (self.first_start(config, &path)?, Some(listeners))
+            }
+        };
+        let (app, writer) = open(&config, &path)?;
+        let listeners = match listeners {
+            Some(listeners) => listeners,
+            None => bind(&config)?,
+        };
+        let (users, tokens) = app.index.counts();
+        log::info!(
+            "ready on {} with {users} users and {tokens} tokens after {} ms",
+            shown(listeners.api.local_addr()),
+            started.elapsed().as_millis()
+        );
+        if let Some(metrics) = &listeners.metrics {
+            log::info!("metrics on {}", shown(metrics.local_addr()));
+        }
+        actix_web::rt::System::new().block_on(async {
+            let stop = stop_signal()?;
+            Ok::<_, Failure>(server::run(listeners, app, writer, stop).await?)
+        })?;
+        log::info!("stopped");
+        Ok(())
+    }
+
+    /// Makes the database; shows the owner's token, this once.
+    fn first_start(&self, config: Config, path: &Path) -> Result<Config, Failure> {
+        if self.no_bootstrap {
+            store::create_database(path, |_| Ok::<_, StoreError>(()))?;
+            log::info!(
+                "made {} without an owner: POST /api/setup makes one",
+                path.display()
+            );
+            return Ok(config);
+        }
+        let Config {
+            bootstrap, server, ..
+        } = config;
+        let given = bootstrap.token.is_some();
+        let owner = owner(bootstrap)?;
+        let now = Timestamp::now();
+        let on_terminal = std::io::stdout().is_terminal();
+        let out = (!given && !on_terminal).then(|| OwnerTokenFile::path_for(path));
+        if let Some(out) = &out {
+            forget_killed_start(path, out)?;
+        }
+        let user = owner.create_database(path, now, out.as_deref())?;
+        log::info!("user.id" = user.id.as_str(); "made {} and its owner", path.display());
+        let end = owner.lifetime.end(now);
+        match out {
+            Some(out) => log::info!(
+                "the owner's token is in the file {} until it is first used; it expires at {end}",
+                out.display()
+            ),
+            None if given => log::info!("the owner's token is the configured one, until {end}"),
+            None => output::print(&greeting(path, owner.token.expose(), end, server.listen))?,
+        }
+        Ok(Config {
+            server,
+            bootstrap: config::Bootstrap::default(),
+            ..config
+        })
+    }
+}
+
+/// A first start that was killed leaves its unfinished database, and maybe the file of a token that
+/// never came to be.
+fn forget_killed_start(database: &Path, token_file: &Path) -> Result<(), Failure> {
+    if !token_file.exists() {
+        return Ok(());
+    }
+    if store::is_unfinished(database) {
+        std::fs::remove_file(token_file)?;
+        return Ok(());
+    }
+    Err(Failure::Failed(format!(
+        "{}: exists already, and is where the owner's token would go; move it away and start again",
+        token_file.display()
+    )))
+}
+
+fn greeting(database: &Path, token: &str, end: Timestamp, listen: SocketAddr) -> String {
+    let url = url_of(listen);
+    format!(
+        "\nMade {} with you as its owner. Your token is shown this once; it is good until {end}:\n\
+         \n    {token}\n\
+         \nTry it:\n\
+         \n    curl -H 'Authorization: Token {token}' {url}/api/users\n\n",
+        database.display()
+    )
+}
+
+/// Where a client on this machine finds the server.
+pub(super) fn url_of(listen: SocketAddr) -> String {
+    let mut address = listen;
+    if listen.ip().is_unspecified() {
+        address.set_ip(match listen {
+            SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    format!("http://{address}")
+}
+
+/// Everything is in memory before the port is opened: nothing that was revoked meanwhile passes.
+fn open(config: &Config, path: &Path) -> Result<(Arc<App>, WriterThread), Failure> {
+    let connection = store::open_writer(path, START_PATIENCE)?;
+    let index = Index::load(&connection).map_err(StoreError::from)?;
+    let index = Arc::new(index);
+    let readers = store::open_readers(path)?;
+    let (writer, thread) = Writer::start(Start {
+        connection,
+        path: PathBuf::from(path),
+        index: Arc::clone(&index),
+        owner_token: OwnerTokenFile::find(path, &index),
+    })?;
+    let app = App {
+        metrics: Metrics::new(Arc::clone(&index), writer.clone()),
+        index,
+        writer,
+        readers,
+        trusted_proxies: config.server.trusted_proxies.clone(),
+        cors_origins: config.cors.origins.clone(),
+        netbird_messages: config.compat.netbird_messages,
+    };
+    Ok((Arc::new(app), thread))
+}
+
+fn bind(config: &Config) -> Result<Listeners, Failure> {
+    let listen = |address: SocketAddr, key: &str| {
+        TcpListener::bind(address).map_err(|error| {
+            Failure::Failed(format!("{address}: {error}; choose another in {key}"))
+        })
+    };
+    Ok(Listeners {
+        api: listen(config.server.listen, "[server] listen")?,
+        metrics: config
+            .metrics
+            .listen
+            .map(|address| listen(address, "[metrics] listen"))
+            .transpose()?,
+        workers: config.server.workers,
+    })
+}
+
+fn shown(address: std::io::Result<SocketAddr>) -> String {
+    address.map_or_else(
+        |_| "an unknown address".to_owned(),
+        |address| format!("http://{address}"),
+    )
+}
+
+/// Resolves at SIGTERM and SIGINT.
+fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        let (terminate, interrupt) = (
+            std::pin::pin!(terminate.recv()),
+            std::pin::pin!(interrupt.recv()),
+        );
+        futures_util::future::select(terminate, interrupt).await;
+        log::info!("stopping: running requests may finish");
+    })
+}

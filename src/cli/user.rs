@@ -1,0 +1,265 @@
+//! `user …`.
+
+use std::path::Path;
+
+use clap::{Args, Subcommand};
+
+use super::database::{change, find_user, open, user_id};
+use super::failure::Failure;
+use super::output::{self, fields, or_dash, table};
+use crate::change::{self, Actor, NewUserRequest, UserUpdate};
+use crate::store;
+use crate::user::{Name, Role, User};
+use crate::view::UserView;
+
+const PAGE: u32 = 1000;
+
+#[derive(Subcommand)]
+pub(super) enum UserCommand {
+    /// Show all users
+    List(Format),
+    /// Make a user; prints the new id
+    Create(Create),
+    /// Show one user
+    Show(One),
+    /// Change role or groups; what is not named stays. --role owner moves the ownership
+    Update(Update),
+    /// Refuse everything to a user from now on
+    Block(One),
+    /// Let a blocked user pass again
+    Unblock(One),
+    /// Delete a user and their tokens
+    Delete(One),
+}
+
+#[derive(Args)]
+pub(super) struct Format {
+    /// JSON, for scripts
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+pub(super) struct One {
+    /// The user's id
+    id: String,
+    #[command(flatten)]
+    format: Format,
+}
+
+#[derive(Args)]
+pub(super) struct Create {
+    /// Display name
+    #[arg(long)]
+    name: String,
+    /// E-mail address; a human needs one
+    #[arg(long, required_unless_present = "service", conflicts_with = "service")]
+    email: Option<String>,
+    /// owner is given by 'user update' only
+    #[arg(long, default_value = "user", value_parser = role)]
+    role: Role,
+    /// A service user: a machine
+    #[arg(long)]
+    service: bool,
+    /// The id, such as the user-id claim of their JWTs [default: a UUID]
+    #[arg(long)]
+    id: Option<String>,
+    /// Group ids
+    #[arg(long, value_delimiter = ',')]
+    groups: Vec<String>,
+    #[command(flatten)]
+    format: Format,
+}
+
+#[derive(Args)]
+#[group(id = "changes", required = true, multiple = true, args = ["role", "groups"])]
+pub(super) struct Update {
+    /// The user's id
+    id: String,
+    /// The new role
+    #[arg(long, value_parser = role)]
+    role: Option<Role>,
+    /// The new group ids, all of them; "" is none
+    #[arg(long, value_delimiter = ',')]
+    groups: Option<Vec<String>>,
+    #[command(flatten)]
+    format: Format,
+}
+
+impl UserCommand {
+    pub(super) fn run(self, path: &Path) -> Result<(), Failure> {
+        match self {
+            Self::List(format) => list(path, &format),
+            Self::Create(create) => create.run(path),
+            Self::Show(one) => show(&find_user(&open(path)?, &one.id)?, &one.format),
+            Self::Update(update) => {
+                let groups = update.groups.map(groups).transpose()?;
+                put(path, &update.id, &update.format, |user| UserUpdate {
+                    role: update.role.unwrap_or(user.role),
+                    auto_groups: groups.unwrap_or(user.auto_groups),
+                    is_blocked: user.is_blocked,
+                })
+            }
+            Self::Block(one) => block(path, &one, true),
+            Self::Unblock(one) => block(path, &one, false),
+            Self::Delete(one) => {
+                let id = user_id(&one.id)?;
+                change(path, |database, now| {
+                    change::delete_user(database, now, Actor::System, &id)
+                })
+                .map_err(|failure| named(failure, &one.id))?;
+                output::tell(&format!("deleted user {id} and their tokens"));
+                match one.format.json {
+                    true => output::print("{}\n"),
+                    false => Ok(()),
+                }
+            }
+        }
+    }
+}
+
+impl Create {
+    fn run(self, path: &Path) -> Result<(), Failure> {
+        let text = |field: &str, text: &str| {
+            Name::parse(text).map_err(|fault| Failure::Usage(format!("--{field} {fault}")))
+        };
+        let email = self.email.unwrap_or_default();
+        if !self.service && !email.contains('@') {
+            return Err(Failure::Usage(
+                "--email must be an e-mail address".to_owned(),
+            ));
+        }
+        let request = NewUserRequest {
+            id: self.id.as_deref().map(user_id).transpose()?,
+            role: self.role,
+            auto_groups: groups(self.groups)?,
+            is_service: self.service,
+            name: text("name", &self.name)?,
+            email: text("email", &email)?,
+        };
+        let user = change(path, |database, now| {
+            change::create_user(database, now, Actor::System, request)
+        })?;
+        if self.format.json {
+            return show(&user, &self.format);
+        }
+        output::tell(&format!(
+            "made user {}; 'netbird-auth token create --user ID' makes a token",
+            or_dash(user.name.as_str())
+        ));
+        output::print(&format!("{}\n", user.id))
+    }
+}
+
+fn list(path: &Path, format: &Format) -> Result<(), Failure> {
+    let connection = open(path)?;
+    let mut users: Vec<User> = Vec::new();
+    loop {
+        let page = store::users_after(&connection, users.last().map(|user| user.number), PAGE)?;
+        let is_last = page.len() < PAGE as usize;
+        users.extend(page);
+        if is_last {
+            break;
+        }
+    }
+    if format.json {
+        let views: Vec<_> = users
+            .iter()
+            .map(|user| UserView::new(user, false))
+            .collect();
+        return output::print_json(&views);
+    }
+    let rows: Vec<_> = users
+        .iter()
+        .map(|user| {
+            vec![
+                user.id.to_string(),
+                or_dash(user.name.as_str()),
+                or_dash(user.email.as_str()),
+                user.role.to_string(),
+                status(user).to_owned(),
+                kind(user).to_owned(),
+            ]
+        })
+        .collect();
+    output::print(&table(
+        &["ID", "NAME", "EMAIL", "ROLE", "STATUS", "KIND"],
+        &rows,
+    ))
+}
+
+fn show(user: &User, format: &Format) -> Result<(), Failure> {
+    if format.json {
+        return output::print_json(&UserView::new(user, false));
+    }
+    output::print(&fields(&[
+        ("id", user.id.to_string()),
+        ("name", or_dash(user.name.as_str())),
+        ("email", or_dash(user.email.as_str())),
+        ("role", user.role.to_string()),
+        ("status", status(user).to_owned()),
+        ("kind", kind(user).to_owned()),
+        ("groups", or_dash(&user.auto_groups.join(", "))),
+        ("issuer", or_dash(&user.issuer)),
+    ]))
+}
+
+fn block(path: &Path, one: &One, is_blocked: bool) -> Result<(), Failure> {
+    put(path, &one.id, &one.format, |user| UserUpdate {
+        role: user.role,
+        auto_groups: user.auto_groups,
+        is_blocked,
+    })
+}
+
+/// Changes a user from what it is, in one transaction.
+fn put(
+    path: &Path,
+    id: &str,
+    format: &Format,
+    update: impl FnOnce(User) -> UserUpdate,
+) -> Result<(), Failure> {
+    let id = user_id(id)?;
+    let user = change(path, |database, now| {
+        let before = store::user_by_id(database, id.as_str())?
+            .ok_or(change::Refused::NotFound(change::Missing::User))?;
+        change::update_user(database, now, Actor::System, &id, update(before))
+    })
+    .map_err(|failure| named(failure, id.as_str()))?;
+    show(&user, format)
+}
+
+/// The failure with the id in it.
+fn named(failure: Failure, id: &str) -> Failure {
+    match failure {
+        Failure::NotFound(_) => Failure::user_not_found(id),
+        other => other,
+    }
+}
+
+fn groups(groups: Vec<String>) -> Result<Box<[Box<str>]>, Failure> {
+    let groups = groups.into_iter().filter(|group| !group.is_empty());
+    groups
+        .map(|group| match Name::parse(&group) {
+            Ok(_) => Ok(group.into()),
+            Err(fault) => Err(Failure::Usage(format!("--groups: a group {fault}"))),
+        })
+        .collect()
+}
+
+fn role(text: &str) -> Result<Role, String> {
+    let known = || format!("one of {}", Role::ALL.map(Role::as_str).join(", "));
+    Role::parse(text).ok_or_else(known)
+}
+
+const fn status(user: &User) -> &'static str {
+    if user.is_pending {
+        "pending"
+    } else {
+        user.status()
+    }
+}
+
+const fn kind(user: &User) -> &'static str {
+    if user.is_service { "service" } else { "human" }
+}

@@ -1,0 +1,64 @@
+//! File and environment in, validated plain data out.
+//!
+//! Each setting has one line in `settings.rs` that reads it; the reader notes its name there, and
+//! so knows which names in the file and in the environment are wrong.
+
+mod environment;
+mod error;
+mod location;
+mod origin;
+mod reader;
+mod secret;
+mod settings;
+mod unknown;
+mod value;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+
+pub use environment::Environment;
+pub use error::ConfigError;
+pub use secret::TokenSource;
+pub use settings::{Bootstrap, Compat, Config, Cors, Database, Log, LogFormat, Metrics, Server};
+
+use reader::Reader;
+
+/// What [`load`] found.
+pub struct Loaded {
+    /// The settings: file over defaults, environment over file.
+    pub config: Config,
+    /// The file they came from; `None` when none of the usual places has one.
+    pub file: Option<PathBuf>,
+}
+
+/// Reads the settings from the file and the environment.
+///
+/// The file is `explicit` (`--config`), else what `NETBIRD_AUTH_CONFIG` names, else the first that
+/// exists of `./netbird-auth.toml`, `$XDG_CONFIG_HOME/netbird-auth/netbird-auth.toml` and
+/// `/etc/netbird-auth/netbird-auth.toml`. No file means all defaults. No secret file is read.
+///
+/// # Errors
+/// A named file that does not exist, a file that cannot be read or is not TOML, an unknown name, a
+/// wrong type, a value out of range, or a secret given twice. Only the first fault is reported.
+pub fn load(explicit: Option<&Path>, environment: &Environment) -> Result<Loaded, ConfigError> {
+    environment.check()?;
+    let Some(found) = location::find(explicit, environment)? else {
+        return Ok(Loaded {
+            config: read(Reader::new(None, environment))?,
+            file: None,
+        });
+    };
+    let file = reader::File::parse(&found.path, &found.bytes)?;
+    Ok(Loaded {
+        config: read(Reader::new(Some(file), environment))?,
+        file: Some(found.path),
+    })
+}
+
+fn read(mut reader: Reader<'_>) -> Result<Config, ConfigError> {
+    let config = Config::read(&mut reader)?;
+    reader.finish()?;
+    Ok(config)
+}

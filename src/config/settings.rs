@@ -1,0 +1,180 @@
+//! Every setting: its field, its default, and the line that reads it.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use log::LevelFilter;
+
+use super::reader::Reader;
+use super::secret::{self, TokenSource};
+use super::{ConfigError, value};
+
+const LOOPBACK: [IpNet; 2] = [
+    IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8)),
+    IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::LOCALHOST, 128)),
+];
+
+/// All settings, checked. Has no `Debug`: it may hold a secret.
+#[derive(Default)]
+pub struct Config {
+    /// The port and its threads.
+    pub server: Server,
+    /// The one file of data.
+    pub database: Database,
+    /// What the first start makes.
+    pub bootstrap: Bootstrap,
+    /// What is written to standard error.
+    pub log: Log,
+    /// Numbers for monitoring.
+    pub metrics: Metrics,
+    /// Browsers of other origins.
+    pub cors: Cors,
+    /// Likeness to NetBird where it is not needed.
+    pub compat: Compat,
+}
+
+/// `[server]`: the port and its threads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// Where requests are accepted.
+    pub listen: SocketAddr,
+    /// Worker threads, up to 1024; 0 is one a core.
+    pub workers: usize,
+    /// Proxies whose word about the client's address is believed.
+    pub trusted_proxies: Vec<IpNet>,
+}
+
+/// `[database]`: the one file of data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Database {
+    /// The SQLite file.
+    pub path: PathBuf,
+}
+
+/// `[bootstrap]`: what the first start makes. Has no `Debug`: it may hold a secret.
+pub struct Bootstrap {
+    /// Name of the first owner, 1 to 255 bytes.
+    pub owner_name: String,
+    /// E-mail address of the first owner, up to 255 bytes; may be empty.
+    pub owner_email: String,
+    /// How long the first token is valid, 1 to 365 days.
+    pub token_days: u32,
+    /// The first token, if it is not to be generated: `token` or `token_file`.
+    pub token: Option<TokenSource>,
+}
+
+/// `[log]`: what is written to standard error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// The least important line that is written.
+    pub level: LevelFilter,
+    /// How a line is written.
+    pub format: LogFormat,
+}
+
+/// How a log line is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line, for collectors.
+    Json,
+}
+
+/// `[metrics]`: numbers for monitoring.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Metrics {
+    /// Where metrics are served, on a port of their own; `None` is nowhere.
+    pub listen: Option<SocketAddr>,
+}
+
+/// `[cors]`: browsers of other origins.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cors {
+    /// Origins that may call the API, exactly as browsers send them.
+    pub origins: Vec<String>,
+}
+
+/// `[compat]`: likeness to NetBird where it is not needed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Compat {
+    /// Whether refusals use NetBird's own wording.
+    pub netbird_messages: bool,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080),
+            workers: 0,
+            trusted_proxies: LOOPBACK.to_vec(),
+        }
+    }
+}
+
+impl Default for Database {
+    fn default() -> Self {
+        Self {
+            path: PathBuf::from("netbird-auth.db"),
+        }
+    }
+}
+
+impl Default for Bootstrap {
+    fn default() -> Self {
+        Self {
+            owner_name: "Owner".to_owned(),
+            owner_email: String::new(),
+            token_days: 30,
+            token: None,
+        }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            level: LevelFilter::Info,
+            format: LogFormat::Text,
+        }
+    }
+}
+
+impl Config {
+    /// Reads every setting: to add one is to add its field, its default and its line here, and to
+    /// `netbird-auth.toml`.
+    #[rustfmt::skip]
+    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, ConfigError> {
+        let Self { server, database, bootstrap, log, metrics, cors, compat } = Self::default();
+        Ok(Self {
+            server: Server {
+                listen: reader.get("server", "listen", server.listen, value::socket_address)?,
+                workers: reader.get("server", "workers", server.workers, value::integer(0..=1024))?,
+                trusted_proxies: reader.get("server", "trusted_proxies", server.trusted_proxies, value::networks)?,
+            },
+            database: Database {
+                path: reader.get("database", "path", database.path, value::path)?,
+            },
+            bootstrap: Bootstrap {
+                owner_name: reader.get("bootstrap", "owner_name", bootstrap.owner_name, value::name)?,
+                owner_email: reader.get("bootstrap", "owner_email", bootstrap.owner_email, value::email)?,
+                token_days: reader.get("bootstrap", "token_days", bootstrap.token_days, value::integer(1..=365))?,
+                token: secret::token(reader, "bootstrap", ["token", "token_file"])?,
+            },
+            log: Log {
+                level: reader.get("log", "level", log.level, value::level)?,
+                format: reader.get("log", "format", log.format, value::log_format)?,
+            },
+            metrics: Metrics {
+                listen: reader.get("metrics", "listen", metrics.listen, value::optional_socket_address)?,
+            },
+            cors: Cors {
+                origins: reader.get("cors", "origins", cors.origins, value::origins)?,
+            },
+            compat: Compat {
+                netbird_messages: reader.get("compat", "netbird_messages", compat.netbird_messages, value::boolean)?,
+            },
+        })
+    }
+}

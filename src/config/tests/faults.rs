@@ -1,0 +1,101 @@
+//! What is refused, and in which words.
+
+use super::*;
+
+/// A file, the line that is named, and how the message goes on.
+#[rustfmt::skip]
+const BAD_FILES: &[(&str, u32, &str)] = &[
+    ("[server]\n\nlisen = ''", 3, "unknown key `lisen` in [server]; did you mean `listen`?"),
+    ("[server]\nListen = ''", 2, "unknown key `Listen` in [server]; did you mean `listen`?"),
+    ("[server]\nport = 1", 2, "unknown key `port` in [server]; there are listen, trusted_proxies, workers"),
+    ("[server]\ntls = {}\n[log]\nlvl = 1", 2, "unknown key `tls` in [server]; there are "),
+    ("\n[sever]\nlisten = ''", 2, "unknown section `sever`; did you mean `server`?"),
+    ("[[servers]]\na = 1", 1, "unknown section `servers`; did you mean `server`?"),
+    ("listen = ''", 1, "unknown key `listen` outside of any section; it belongs below [server]"),
+    ("lisen = ''", 1, "unknown key `lisen` outside of any section; did you mean `listen`?"),
+    ("log = 'info'", 1, "`log` must be a section, written [log]"),
+    ("[[log]]\nlevel = 'info'", 1, "`log` must be a section, written [log]"),
+    ("[server]\nlisten = 8080", 2, "`server.listen` must be a string"),
+    ("[server]\nlisten = ':8080'", 2, "`server.listen` must be an IP address with a port"),
+    ("[server]\nworkers = '1'", 2, "`server.workers` must be a whole number from 0 to 1024"),
+    ("[server]\nworkers = 1025", 2, "`server.workers` must be a whole number from 0 to 1024"),
+    ("[server]\nworkers = -1", 2, "`server.workers` must be"),
+    ("[server]\nworkers = 1.0", 2, "`server.workers` must be"),
+    ("[server]\ntrusted_proxies = '::1'", 2, "`server.trusted_proxies` must be a list of strings"),
+    ("[server]\ntrusted_proxies = [1]", 2, "`server.trusted_proxies` must be a list of strings"),
+    ("[server]\ntrusted_proxies = ['::1', '1.1.1.1/33']", 2, "`server.trusted_proxies` item 2 must be a network"),
+    ("[database]\npath = ''", 2, "`database.path` must be a path"),
+    ("[bootstrap]\nowner_name = ' '", 2, "`bootstrap.owner_name` must be 1 to 255 bytes"),
+    ("[bootstrap]\nowner_name = \"a\\tb\"", 2, "`bootstrap.owner_name` must be 1 to 255 bytes"),
+    ("[bootstrap]\nowner_email = 'ada'", 2, "`bootstrap.owner_email` must be empty, or"),
+    ("[bootstrap]\ntoken_days = 0", 2, "`bootstrap.token_days` must be a whole number from 1 to 365"),
+    ("[bootstrap]\ntoken_days = 366", 2, "`bootstrap.token_days` must be"),
+    ("[log]\nlevel = 'INFO'", 2, "`log.level` must be off, error, warn, info, debug or trace"),
+    ("[log]\nformat = 'xml'", 2, "`log.format` must be text or json"),
+    ("[metrics]\nlisten = 'off'", 2, "`metrics.listen` must be empty, or"),
+    ("[compat]\nnetbird_messages = 1", 2, "`compat.netbird_messages` must be true or false"),
+    ("[cors]\norigins = ['*']", 2, "`cors.origins` item 1 must be an origin"),
+    ("[log]\nlevel = ", 2, "not TOML: "),
+    ("[log]\nlevel = 'info'\nlevel = 'warn'", 3, "not TOML: duplicate key"),
+];
+
+/// A variable, its value, and how the message goes on.
+#[rustfmt::skip]
+const BAD_VARIABLES: &[(&str, &str, &str)] = &[
+    ("NETBIRD_AUTH_SERVER__LISEN", "", " is no setting; did you mean `NETBIRD_AUTH_SERVER__LISTEN`?"),
+    ("NETBIRD_AUTH_SEVER__LISTEN", "", " is no setting; did you mean `NETBIRD_AUTH_SERVER__LISTEN`?"),
+    ("NETBIRD_AUTH_log__level", "", " is no setting; did you mean `NETBIRD_AUTH_LOG__LEVEL`?"),
+    ("NETBIRD_AUTH_SERVER__LISTEN", "", " must be an IP address with a port"),
+    ("NETBIRD_AUTH_SERVER__WORKERS", "many", " must be a whole number from 0 to 1024"),
+    ("NETBIRD_AUTH_COMPAT__NETBIRD_MESSAGES", "1", " must be true or false"),
+    ("NETBIRD_AUTH_CORS__ORIGINS", "https://a,b", " item 2 must be an origin"),
+    ("NETBIRD_AUTH_BOOTSTRAP__TOKEN_FILE", "", " must be a path"),
+];
+
+#[test]
+fn a_bad_file_is_answered_with_file_line_key_and_the_right_name() {
+    for (text, line, rest) in BAD_FILES {
+        let expected = format!("netbird-auth.toml:{line}: {rest}");
+        let message = fault(text, &[]);
+        assert!(
+            message.starts_with(&expected),
+            "{text:?}\n{message}\n{expected}"
+        );
+    }
+}
+
+#[test]
+fn a_bad_variable_is_answered_with_its_name_and_the_right_one() {
+    for (name, value, expected) in BAD_VARIABLES {
+        let message = fault("", &[(name, value)]);
+        assert!(
+            message.starts_with(&format!("{name}{expected}")),
+            "{message}"
+        );
+    }
+}
+
+#[test]
+fn variables_without_the_form_of_a_setting_are_left_alone() {
+    let variables = [
+        ("NETBIRD_AUTH_CONFIG", "x"),
+        ("NETBIRD_AUTH_SERVICE_HOST", "10.0.0.1"),
+        ("OTHER__LISTEN", "x"),
+    ];
+    assert!(parse("", &variables).is_ok());
+}
+
+#[test]
+fn a_bad_value_in_the_file_does_not_hide_behind_a_variable() {
+    let message = fault("log.level = 'loud'", &[("NETBIRD_AUTH_LOG__LEVEL", "info")]);
+    assert!(
+        message.starts_with("netbird-auth.toml:1: `log.level`"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_line_feed_in_a_name_does_not_make_a_second_line() {
+    let message = fault("[log]\n\"a\\nb\" = 1", &[]);
+    assert!(message.contains("`a\\nb`"), "{message}");
+}

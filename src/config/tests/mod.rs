@@ -1,0 +1,172 @@
+//! The whole module over texts and made-up environments; the disk only where a file is the point.
+
+mod faults;
+mod files;
+mod secrets;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+pub(super) use super::*;
+
+const SAMPLE: &str = include_str!("../../../netbird-auth.toml");
+const TOKEN: &str = "nbp_z1pvsg2wP3EzmEou4S679KyTNhov632eyrXe";
+
+fn environment(variables: &[(&str, &str)]) -> Environment {
+    Environment::new(variables.iter().copied())
+}
+
+fn parse_at(path: &str, text: &str, variables: &[(&str, &str)]) -> Result<Config, String> {
+    let parse = || {
+        let environment = environment(variables);
+        let file = reader::File::parse(Path::new(path), text.as_bytes())?;
+        read(Reader::new(Some(file), &environment))
+    };
+    parse().map_err(|fault: ConfigError| fault.to_string())
+}
+
+fn parse(text: &str, variables: &[(&str, &str)]) -> Result<Config, String> {
+    parse_at("netbird-auth.toml", text, variables)
+}
+
+fn fault(text: &str, variables: &[(&str, &str)]) -> String {
+    let Err(message) = parse(text, variables) else {
+        panic!("accepted: {text} {variables:?}");
+    };
+    assert!(!message.contains('\n'), "{message}");
+    message
+}
+
+/// Every setting as text, by its name.
+fn shown(config: &Config) -> BTreeMap<&'static str, String> {
+    let Config {
+        server,
+        database,
+        bootstrap,
+        log,
+        metrics,
+        cors,
+        compat,
+    } = config;
+    let (token, token_file) = match &bootstrap.token {
+        None => (String::new(), String::new()),
+        Some(TokenSource::Inline(token)) => (token.expose().to_owned(), String::new()),
+        Some(TokenSource::File(path)) => (String::new(), path.display().to_string()),
+    };
+    let days = bootstrap.token_days.to_string();
+    BTreeMap::from([
+        ("server.listen", server.listen.to_string()),
+        ("server.workers", server.workers.to_string()),
+        (
+            "server.trusted_proxies",
+            format!("{:?}", server.trusted_proxies),
+        ),
+        ("database.path", database.path.display().to_string()),
+        ("bootstrap.owner_name", bootstrap.owner_name.clone()),
+        ("bootstrap.owner_email", bootstrap.owner_email.clone()),
+        ("bootstrap.token_days", days),
+        ("bootstrap.token", token),
+        ("bootstrap.token_file", token_file),
+        ("log.level", log.level.to_string()),
+        ("log.format", format!("{:?}", log.format)),
+        ("metrics.listen", format!("{:?}", metrics.listen)),
+        ("cors.origins", format!("{:?}", cors.origins)),
+        (
+            "compat.netbird_messages",
+            compat.netbird_messages.to_string(),
+        ),
+    ])
+}
+
+fn known_names() -> Vec<(&'static str, &'static str)> {
+    let nothing = environment(&[]);
+    let mut reader = Reader::new(None, &nothing);
+    Config::read(&mut reader).unwrap();
+    let known = reader.known().iter();
+    known.map(|known| (known.section, known.key)).collect()
+}
+
+#[test]
+fn the_sample_is_the_defaults() {
+    let sample = parse(SAMPLE, &[]).unwrap();
+    assert_eq!(shown(&sample), shown(&Config::default()));
+}
+
+#[test]
+fn the_sample_shows_every_setting_in_its_section() {
+    let mut section = "";
+    let mut seen = Vec::new();
+    for line in SAMPLE.lines() {
+        if let Some(name) = line.strip_prefix('[') {
+            section = name.trim_end_matches(']');
+        } else if let Some((key, _)) = line.trim_start_matches("# ").split_once(" = ") {
+            seen.push((section, key));
+        }
+    }
+    assert_eq!(seen, known_names());
+}
+
+#[test]
+fn a_setting_shown_in_these_tests_is_a_setting_that_is_read() {
+    let mut names: Vec<_> = known_names()
+        .iter()
+        .map(|(section, key)| format!("{section}.{key}"))
+        .collect();
+    names.sort_unstable();
+    assert_eq!(
+        names,
+        shown(&Config::default()).into_keys().collect::<Vec<_>>()
+    );
+}
+
+#[test]
+fn every_setting_is_overridden_by_its_variable_and_no_other_one_changes() {
+    let table = [
+        ("server", "listen", "[::]:80", "[::]:80"),
+        ("server", "workers", "4", "4"),
+        (
+            "server",
+            "trusted_proxies",
+            "10.0.0.0/8, ::2",
+            "[10.0.0.0/8, ::2/128]",
+        ),
+        ("database", "path", "data/x.db", "data/x.db"),
+        ("bootstrap", "owner_name", "Ada", "Ada"),
+        ("bootstrap", "owner_email", "a@home.arpa", "a@home.arpa"),
+        ("bootstrap", "token_days", "365", "365"),
+        ("bootstrap", "token", TOKEN, TOKEN),
+        ("bootstrap", "token_file", "gone/token", "gone/token"),
+        ("log", "level", "trace", "TRACE"),
+        ("log", "format", "json", "Json"),
+        ("metrics", "listen", "[::1]:9090", "Some([::1]:9090)"),
+        (
+            "cors",
+            "origins",
+            "https://a.b,http://c:81",
+            r#"["https://a.b", "http://c:81"]"#,
+        ),
+        ("compat", "netbird_messages", "true", "true"),
+    ];
+    let names: Vec<_> = table.iter().map(|row| (row.0, row.1)).collect();
+    assert_eq!(names, known_names());
+    for (section, key, given, expected) in table {
+        let variable = environment::variable(section, key);
+        let config = parse_at("/etc/x/netbird-auth.toml", "", &[(&variable, given)]).unwrap();
+        let mut wanted = shown(&Config::default());
+        let name = format!("{section}.{key}");
+        *wanted.get_mut(name.as_str()).unwrap() = expected.to_owned();
+        assert_eq!(shown(&config), wanted, "{variable}");
+    }
+}
+
+#[test]
+fn an_empty_variable_empties_a_list_and_turns_metrics_off() {
+    let text = "cors.origins = ['https://a']\nmetrics.listen = '[::1]:1'";
+    let variables = [
+        ("NETBIRD_AUTH_CORS__ORIGINS", ""),
+        ("NETBIRD_AUTH_METRICS__LISTEN", ""),
+    ];
+    let config = parse(text, &variables).unwrap();
+    assert!(config.cors.origins.is_empty());
+    assert!(config.metrics.listen.is_none());
+}

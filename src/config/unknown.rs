@@ -1,0 +1,126 @@
+//! Names that mean nothing, each answered with the nearest that does: a setting that is ignored
+//! because of a typing error is worse than a server that does not start.
+
+use toml::Spanned;
+use toml::de::{DeString, DeTable, DeValue};
+
+use super::environment::variable;
+use super::reader::{File, Known};
+use super::{ConfigError, Environment};
+
+/// Jaro-Winkler similarity from which a name is taken for the other one, mistyped.
+const NEAR: f64 = 0.7;
+
+/// Refuses the first name in the file that is not `known`.
+pub(super) fn in_file(file: &File<'_>, known: &[Known]) -> Result<(), ConfigError> {
+    let mut unknown: Vec<(usize, String)> = Vec::new();
+    for (name, value) in file.table() {
+        let mut report = |name: &Spanned<DeString<'_>>, message: String| {
+            let message = format!("{}: {message}", file.place(name));
+            unknown.push((name.span().start, message));
+        };
+        let section = name.get_ref();
+        match value.get_ref() {
+            value if !known.iter().any(|known| known.section == section) => {
+                report(name, unknown_at_top(section, value, known));
+            }
+            DeValue::Table(keys) => {
+                for (key, message) in unknown_in_section(section, keys, known) {
+                    report(key, message);
+                }
+            }
+            // Known, and not a table: whoever read it has refused it.
+            _ => {}
+        }
+    }
+    // A table is ordered by name; the person reads from the top.
+    match unknown.into_iter().min() {
+        Some((_, message)) => Err(ConfigError::new(message)),
+        None => Ok(()),
+    }
+}
+
+fn unknown_at_top(name: &str, value: &DeValue<'_>, known: &[Known]) -> String {
+    let is_section = match value {
+        DeValue::Table(_) => true,
+        DeValue::Array(items) => {
+            let first = items.first().map(Spanned::get_ref);
+            matches!(first, Some(DeValue::Table(_)))
+        }
+        _ => false,
+    };
+    if is_section {
+        let sections = known.iter().map(|known| known.section);
+        return format!("unknown section `{name}`; {}", hint(name, sections));
+    }
+    let same = known.iter().find(|known| known.key == name);
+    let hint = match same {
+        Some(Known { section, .. }) => format!("it belongs below [{section}]"),
+        None => hint(name, known.iter().map(|known| known.key)),
+    };
+    format!("unknown key `{name}` outside of any section; {hint}")
+}
+
+fn unknown_in_section<'t, 'a>(
+    section: &str,
+    keys: &'t DeTable<'a>,
+    known: &[Known],
+) -> Vec<(&'t Spanned<DeString<'a>>, String)> {
+    let known = known.iter().filter(|known| known.section == section);
+    let known: Vec<&str> = known.map(|known| known.key).collect();
+    let mut unknown = Vec::new();
+    for (key, _) in keys {
+        let name = key.get_ref().as_ref();
+        if !known.contains(&name) {
+            let hint = hint(name, known.iter().copied());
+            unknown.push((key, format!("unknown key `{name}` in [{section}]; {hint}")));
+        }
+    }
+    unknown
+}
+
+/// Refuses the first variable with the form of a setting that is not `known`.
+pub(super) fn in_environment(
+    environment: &Environment,
+    known: &[Known],
+) -> Result<(), ConfigError> {
+    let known: Vec<String> = known
+        .iter()
+        .map(|known| variable(known.section, known.key))
+        .collect();
+    let wrong = environment
+        .setting_names()
+        .find(|name| !known.iter().any(|known| known == name));
+    let Some(wrong) = wrong else { return Ok(()) };
+    // All share the prefix, so all are near: the nearest is the only useful answer.
+    let nearest = nearest(wrong, known.iter().map(String::as_str));
+    let hint = nearest.map_or(String::new(), |(_, name)| {
+        format!("; did you mean `{name}`?")
+    });
+    Err(ConfigError::new(format!("{wrong} is no setting{hint}")))
+}
+
+/// The nearest name if it is near, else all of them.
+fn hint<'n>(wrong: &str, names: impl Iterator<Item = &'n str> + Clone) -> String {
+    match nearest(wrong, names.clone()) {
+        Some((score, name)) if score >= NEAR => format!("did you mean `{name}`?"),
+        _ => {
+            let mut names: Vec<&str> = names.collect();
+            names.sort_unstable();
+            names.dedup();
+            format!("there are {}", names.join(", "))
+        }
+    }
+}
+
+fn nearest<'n>(wrong: &str, names: impl Iterator<Item = &'n str>) -> Option<(f64, &'n str)> {
+    let wrong = wrong.to_ascii_lowercase();
+    names
+        .map(|name| {
+            (
+                strsim::jaro_winkler(&wrong, &name.to_ascii_lowercase()),
+                name,
+            )
+        })
+        .max_by(|(one, _), (other, _)| one.total_cmp(other))
+}

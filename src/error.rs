@@ -1,0 +1,271 @@
+//! Every way in which a request is not answered with 200, and the one table of statuses.
+//!
+//! The texts are ours and fixed: nothing of a library's error, of SQLite or of the request's bytes
+//! reaches a client. Internals go to the log, once, where they happen.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ALLOW, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::{HttpResponse, HttpResponseBuilder};
+
+use crate::change::{Missing, Refused};
+use crate::index::Rejected;
+use crate::json::JsonFault;
+use crate::policy::Denied;
+use crate::token::TokenFault;
+use crate::writer::WriteError;
+
+/// Why a credential was not believed. None tells an unknown token from a revoked one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AuthFault {
+    /// No `Authorization` header.
+    #[error("missing credentials")]
+    Missing,
+    /// More than one `Authorization` header.
+    #[error("more than one authorization header")]
+    Doubled,
+    /// Not `<scheme> <credential>` with one space.
+    #[error("malformed authorization header")]
+    Malformed,
+    /// Neither `Token` nor `Bearer`.
+    #[error("unknown authorization scheme")]
+    Scheme,
+    /// See [`TokenFault`].
+    #[error(transparent)]
+    Token(#[from] TokenFault),
+    /// Never made, or revoked.
+    #[error("unknown or revoked token")]
+    Unknown,
+    /// It was good once.
+    #[error("expired token")]
+    Expired,
+    /// A JWT, and nobody is configured whose JWTs are believed.
+    #[error("unknown issuer")]
+    UnknownIssuer,
+}
+
+/// An answer that is not a success.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// 400: the request can't be read.
+    #[error("{0}")]
+    BadRequest(Cow<'static, str>),
+    /// 400: the body can't be read.
+    #[error(transparent)]
+    Json(#[from] JsonFault),
+    /// 401.
+    #[error(transparent)]
+    Unauthorized(#[from] AuthFault),
+    /// 403.
+    #[error(transparent)]
+    Forbidden(#[from] Denied),
+    /// 404: the path, the user or the token.
+    #[error("{0} not found")]
+    NotFound(&'static str),
+    /// 405, with the methods that would do.
+    #[error("method not allowed")]
+    Method(String),
+    /// 409.
+    #[error("{0}")]
+    Conflict(Cow<'static, str>),
+    /// 412.
+    #[error("setup was done already")]
+    SetupDone,
+    /// 413.
+    #[error("the body is larger than 64 KiB")]
+    TooLarge,
+    /// 422: read, and wrong.
+    #[error("{0}")]
+    Invalid(Cow<'static, str>),
+    /// 500: a bug.
+    #[error("internal error")]
+    Internal,
+    /// 503: the database can't be read or written now.
+    #[error("the database is unavailable, try again")]
+    Unavailable,
+    /// 503 of `/readyz`: what the writer last knew.
+    #[error("not ready: {0}")]
+    NotReady(&'static str),
+}
+
+impl From<Rejected> for ApiError {
+    fn from(rejected: Rejected) -> Self {
+        match rejected {
+            Rejected::Unknown => AuthFault::Unknown.into(),
+            Rejected::Expired => AuthFault::Expired.into(),
+            Rejected::Denied(denied) => denied.into(),
+        }
+    }
+}
+
+impl From<Missing> for ApiError {
+    fn from(missing: Missing) -> Self {
+        Self::NotFound(match missing {
+            Missing::User => "user",
+            Missing::Token => "token",
+        })
+    }
+}
+
+impl From<Refused> for ApiError {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::CredentialGone => AuthFault::Unknown.into(),
+            Refused::Denied(denied) => denied.into(),
+            Refused::NotFound(missing) => missing.into(),
+            Refused::OwnDeletion | Refused::NotPending => Self::Invalid(refused.to_string().into()),
+            Refused::IdTaken | Refused::EmailTaken => Self::Conflict(refused.to_string().into()),
+            Refused::SetupDone => Self::SetupDone,
+            Refused::Store(_) => Self::Unavailable,
+        }
+    }
+}
+
+impl From<WriteError> for ApiError {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Refused(refused) => refused.into(),
+            WriteError::Unavailable => Self::Unavailable,
+        }
+    }
+}
+
+impl ApiError {
+    /// The status.
+    pub const fn status(&self) -> StatusCode {
+        match self {
+            Self::BadRequest(_) | Self::Json(_) => StatusCode::BAD_REQUEST,
+            Self::Unauthorized(_) => StatusCode::UNAUTHORIZED,
+            Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::NotFound(_) => StatusCode::NOT_FOUND,
+            Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Conflict(_) => StatusCode::CONFLICT,
+            Self::SetupDone => StatusCode::PRECONDITION_FAILED,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Unavailable | Self::NotReady(_) => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// A word for the metrics that says why: one of few, never of the request.
+    pub const fn metric_reason(&self) -> &'static str {
+        match self {
+            Self::BadRequest(_) => "bad request",
+            Self::Json(_) => "bad json",
+            Self::Unauthorized(fault) => match fault {
+                AuthFault::Missing => "missing credentials",
+                AuthFault::Doubled => "more than one authorization header",
+                AuthFault::Malformed => "malformed authorization header",
+                AuthFault::Scheme => "unknown authorization scheme",
+                AuthFault::Token(TokenFault::Malformed) => "malformed token",
+                AuthFault::Token(TokenFault::BadChecksum) => "bad token checksum",
+                AuthFault::Unknown => "unknown or revoked token",
+                AuthFault::Expired => "expired token",
+                AuthFault::UnknownIssuer => "unknown issuer",
+            },
+            Self::Forbidden(Denied::Blocked) => "user is blocked",
+            Self::Forbidden(Denied::Pending) => "user is pending approval",
+            Self::Forbidden(_) => "permission denied",
+            Self::NotFound(_) => "not found",
+            Self::Method(_) => "method not allowed",
+            Self::Conflict(_) => "conflict",
+            Self::SetupDone => "setup done",
+            Self::TooLarge => "body too large",
+            Self::Invalid(_) => "invalid",
+            Self::Internal => "internal error",
+            Self::Unavailable => "database unavailable",
+            Self::NotReady(_) => "not ready",
+        }
+    }
+
+    /// `message` of the body: two are fixed by the contract, or NetBird's own where asked for.
+    fn message(&self, netbird_messages: bool) -> Cow<'static, str> {
+        match self {
+            Self::Unauthorized(_) if !netbird_messages => "unauthorized".into(),
+            Self::Forbidden(_) if !netbird_messages => "forbidden".into(),
+            Self::Unauthorized(AuthFault::Missing | AuthFault::Scheme) => {
+                "no valid authentication provided".into()
+            }
+            Self::Unauthorized(AuthFault::Expired) => "token expired".into(),
+            Self::Unauthorized(_) => "token invalid".into(),
+            Self::Forbidden(denied @ (Denied::Blocked | Denied::Pending)) => {
+                denied.to_string().into()
+            }
+            Self::Forbidden(Denied::OthersTokens) => {
+                "admin role required to perform this action".into()
+            }
+            Self::Forbidden(_) => "permission denied".into(),
+            other => other.to_string().into(),
+        }
+    }
+
+    /// The whole answer. `netbird_messages` puts NetBird's wording for the two fixed messages.
+    pub fn response(&self, netbird_messages: bool) -> HttpResponse {
+        let status = self.status();
+        let mut response = HttpResponseBuilder::new(status);
+        match self {
+            Self::Unauthorized(fault) => challenge(&mut response, *fault),
+            Self::Forbidden(denied) => {
+                let mut header = String::from("Bearer realm=\"netbird-auth\"");
+                let _ = write!(
+                    header,
+                    ", error=\"insufficient_scope\", error_description=\"{denied}\""
+                );
+                response.append_header((WWW_AUTHENTICATE, header));
+            }
+            Self::Method(allowed) => {
+                response.insert_header((ALLOW, allowed.as_str()));
+            }
+            Self::Unavailable | Self::NotReady(_) => {
+                response.insert_header((RETRY_AFTER, HeaderValue::from_static("1")));
+            }
+            _ => {}
+        }
+        let reason = match self {
+            Self::Unauthorized(_) | Self::Forbidden(_) => Some(self.to_string()),
+            _ => None,
+        };
+        let body = Body {
+            message: self.message(netbird_messages),
+            code: status.as_u16(),
+            reason,
+        };
+        crate::api::json(response, &body)
+    }
+}
+
+/// RFC 6750 §3: no error code where no credential was shown, so that a client just asks for one.
+fn challenge(response: &mut HttpResponseBuilder, fault: AuthFault) {
+    const TOKEN: &str = "Token realm=\"netbird-auth\"";
+    let bearer = match fault {
+        AuthFault::Missing => "Bearer realm=\"netbird-auth\"".to_owned(),
+        fault => format!(
+            "Bearer realm=\"netbird-auth\", error=\"invalid_token\", error_description=\"{fault}\""
+        ),
+    };
+    response
+        .append_header((WWW_AUTHENTICATE, bearer))
+        .append_header((WWW_AUTHENTICATE, TOKEN));
+}
+
+#[derive(serde::Serialize)]
+struct Body {
+    message: Cow<'static, str>,
+    code: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+impl actix_web::ResponseError for ApiError {
+    fn status_code(&self) -> StatusCode {
+        self.status()
+    }
+
+    /// A bare status: `api::respond` puts the answer in its place, knowing the configuration.
+    fn error_response(&self) -> HttpResponse {
+        HttpResponse::new(self.status())
+    }
+}

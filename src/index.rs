@@ -1,0 +1,376 @@
+//! What is held in memory: every token's hash and every user. Rebuilt from the store, never the
+//! truth; a request is authenticated here without SQL, without an await, and with locks that a
+//! writer holds for one map operation only.
+
+use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::ops::Bound;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use hashbrown::HashMap;
+use parking_lot::{Mutex, RwLock};
+use rusqlite::Connection;
+
+use crate::clock::Timestamp;
+use crate::policy::{self, Denied};
+use crate::store::{self, LoadedToken};
+use crate::token::TokenHash;
+use crate::user::{Caller, Credential, Role, TokenNumber, User, UserId, UserNumber};
+
+/// A writer holds one shard of them at a time; a power of two.
+const SHARDS: usize = 64;
+
+/// The memory index.
+pub struct Index {
+    tokens: Box<[RwLock<Shard>]>,
+    users: RwLock<Users>,
+    /// Tokens with a mark that is not in the database yet, oldest mark first, each once.
+    dirty: Mutex<VecDeque<(TokenHash, Timestamp)>>,
+}
+
+type Shard = HashMap<TokenHash, Entry>;
+
+#[derive(Default)]
+struct Users {
+    by_number: BTreeMap<UserNumber, Arc<User>>,
+    by_id: HashMap<UserId, UserNumber>,
+    owner: Option<UserNumber>,
+}
+
+/// 24 bytes, so that a million tokens fit in about 120 MB with their keys.
+struct Entry {
+    expires_at: Timestamp,
+    mark: Mark,
+    token: TokenNumber,
+    user: UserNumber,
+}
+
+/// When a token last passed, twice that in microseconds, plus 1 while the database does not know.
+struct Mark(AtomicI64);
+
+/// Why a token does not pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rejected {
+    /// Never made, or revoked: nobody is told which.
+    Unknown,
+    /// It was good once.
+    Expired,
+    /// Its user may not pass.
+    Denied(Denied),
+}
+
+/// What a committed change does to the index.
+#[derive(Clone, Debug)]
+pub enum Effect {
+    /// A user is new or changed.
+    SetUser(User),
+    /// A user is gone; their tokens go by effects of their own.
+    DropUser(UserNumber),
+    /// A token is new.
+    AddToken(LoadedToken),
+    /// A token is revoked.
+    DropToken(TokenHash),
+}
+
+/// A mark on its way to the database.
+#[derive(Clone, Copy, Debug)]
+pub struct PendingMark {
+    hash: TokenHash,
+    since: Timestamp,
+    seen: i64,
+    /// The token's row.
+    pub token: TokenNumber,
+}
+
+impl Index {
+    /// Reads all of the database.
+    ///
+    /// # Errors
+    /// What SQLite says; a damaged file shows here.
+    pub fn load(connection: &Connection) -> rusqlite::Result<Self> {
+        let started = Timestamp::now();
+        let mut progress = Progress::new(started);
+        let mut users = Users::default();
+        store::load_users(connection, |user| users.set(Arc::new(user)))?;
+        let mut shards: Vec<Shard> = Vec::new();
+        let expected = store::count_tokens(connection)?;
+        let room = usize::try_from(expected).unwrap_or(0) / SHARDS;
+        shards.resize_with(SHARDS, || Shard::with_capacity(room + room / 32));
+        store::load_tokens(connection, |token| {
+            if let Some(shard) = shards.get_mut(shard_of(&token.hash)) {
+                shard.insert(token.hash, Entry::of(&token));
+            }
+            progress.count(expected);
+        })?;
+        Ok(Self {
+            tokens: shards.into_iter().map(RwLock::new).collect(),
+            users: RwLock::new(users),
+            dirty: Mutex::default(),
+        })
+    }
+
+    /// Whether a token passes at a moment, and whose it is. A token that passes is marked as used.
+    ///
+    /// # Errors
+    /// [`Rejected`]; a token that does not pass is not marked.
+    pub fn authenticate(&self, hash: &TokenHash, now: Timestamp) -> Result<Caller, Rejected> {
+        let shard = self.shard(hash).ok_or(Rejected::Unknown)?.read();
+        let entry = shard.get(hash).ok_or(Rejected::Unknown)?;
+        let user = self.user(entry.user).ok_or(Rejected::Unknown)?;
+        if now >= entry.expires_at {
+            return Err(Rejected::Expired);
+        }
+        policy::admit(&user).map_err(Rejected::Denied)?;
+        if entry.mark.set(now) {
+            self.dirty.lock().push_back((*hash, now));
+        }
+        Ok(Caller {
+            user,
+            credential: Credential::Token(entry.token),
+        })
+    }
+
+    /// When a token last passed; `None` for never and for a token that is not there.
+    pub fn last_used(&self, hash: &TokenHash) -> Option<Timestamp> {
+        self.shard(hash)?.read().get(hash)?.mark.time()
+    }
+
+    /// Whether a token is there, expired or not.
+    pub fn knows_token(&self, hash: &TokenHash) -> bool {
+        self.shard(hash)
+            .is_some_and(|shard| shard.read().contains_key(hash))
+    }
+
+    /// The user in a row.
+    pub fn user(&self, number: UserNumber) -> Option<Arc<User>> {
+        self.users.read().by_number.get(&number).cloned()
+    }
+
+    /// The user with an id.
+    pub fn user_by_id(&self, id: &UserId) -> Option<Arc<User>> {
+        let users = self.users.read();
+        let number = users.by_id.get(id)?;
+        users.by_number.get(number).cloned()
+    }
+
+    /// At most `limit` users after a row number, oldest first.
+    pub fn users_after(&self, after: Option<UserNumber>, limit: usize) -> Vec<Arc<User>> {
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let users = self.users.read();
+        let page = users.by_number.range((start, Bound::Unbounded));
+        page.take(limit).map(|(_, user)| Arc::clone(user)).collect()
+    }
+
+    /// Whether there is an owner.
+    pub fn has_owner(&self) -> bool {
+        self.users.read().owner.is_some()
+    }
+
+    /// How many users and tokens there are.
+    pub fn counts(&self) -> (usize, usize) {
+        let tokens = self.tokens.iter().map(|shard| shard.read().len()).sum();
+        (self.users.read().by_number.len(), tokens)
+    }
+
+    /// Takes over what a commit changed.
+    pub fn apply(&self, effect: Effect) {
+        match effect {
+            Effect::SetUser(user) => self.users.write().set(Arc::new(user)),
+            Effect::DropUser(number) => self.users.write().remove(number),
+            Effect::AddToken(token) => {
+                if let Some(shard) = self.shard(&token.hash) {
+                    // One that is there keeps its mark.
+                    let mut shard = shard.write();
+                    shard.entry(token.hash).or_insert_with(|| Entry::of(&token));
+                }
+            }
+            Effect::DropToken(hash) => {
+                if let Some(shard) = self.shard(&hash) {
+                    shard.write().remove(&hash);
+                }
+            }
+        }
+    }
+
+    /// Drops tokens of which only the rows are known: another process deleted them.
+    pub fn drop_tokens(&self, tokens: &HashSet<TokenNumber>, users: &HashSet<UserNumber>) {
+        for shard in &self.tokens {
+            shard
+                .write()
+                .retain(|_, entry| !tokens.contains(&entry.token) && !users.contains(&entry.user));
+        }
+    }
+
+    /// Takes over a fresh image of the database without losing a mark.
+    pub fn replace(&self, fresh: Self) {
+        *self.users.write() = fresh.users.into_inner();
+        for (shard, fresh) in self.tokens.iter().zip(fresh.tokens) {
+            let fresh = fresh.into_inner();
+            let mut shard = shard.write();
+            for (hash, entry) in &fresh {
+                if let Some(old) = shard.get(hash) {
+                    entry.mark.merge(&old.mark);
+                }
+            }
+            *shard = fresh;
+        }
+    }
+
+    /// Takes at most `limit` marks to be written, oldest first. Each must come back through
+    /// [`Index::marks_written`] or [`Index::marks_failed`].
+    pub fn take_marks(&self, limit: usize) -> Vec<PendingMark> {
+        let taken: Vec<_> = {
+            let mut dirty = self.dirty.lock();
+            let count = limit.min(dirty.len());
+            dirty.drain(..count).collect()
+        };
+        let pending = taken.into_iter().filter_map(|(hash, since)| {
+            // A token that was revoked meanwhile is not in the map, and its mark ends here.
+            let shard = self.shard(&hash)?.read();
+            let entry = shard.get(&hash)?;
+            Some(PendingMark {
+                hash,
+                since,
+                seen: entry.mark.0.load(Ordering::Acquire),
+                token: entry.token,
+            })
+        });
+        pending.collect()
+    }
+
+    /// The marks are in the database. One that moved meanwhile stays to be written.
+    pub fn marks_written(&self, marks: &[PendingMark]) {
+        for mark in marks {
+            let moved = self.shard(&mark.hash).and_then(|shard| {
+                let shard = shard.read();
+                shard.get(&mark.hash)?.mark.clean(mark.seen).err()
+            });
+            if let Some(time) = moved {
+                self.dirty.lock().push_back((mark.hash, time));
+            }
+        }
+    }
+
+    /// The marks are not in the database: they stay to be written, as old as they were.
+    pub fn marks_failed(&self, marks: &[PendingMark]) {
+        let mut dirty = self.dirty.lock();
+        for mark in marks.iter().rev() {
+            dirty.push_front((mark.hash, mark.since));
+        }
+    }
+
+    /// Since when the oldest mark waits to be written.
+    pub fn oldest_mark(&self) -> Option<Timestamp> {
+        self.dirty.lock().front().map(|(_, since)| *since)
+    }
+
+    fn shard(&self, hash: &TokenHash) -> Option<&RwLock<Shard>> {
+        self.tokens.get(shard_of(hash))
+    }
+}
+
+impl PendingMark {
+    /// When the token last passed.
+    pub fn last_used(&self) -> Timestamp {
+        Timestamp::from_micros(self.seen >> 1)
+    }
+
+    /// Which token.
+    pub fn hash(&self) -> &TokenHash {
+        &self.hash
+    }
+}
+
+impl Users {
+    fn set(&mut self, user: Arc<User>) {
+        if user.role == Role::Owner {
+            self.owner = Some(user.number);
+        } else if self.owner == Some(user.number) {
+            self.owner = None;
+        }
+        self.by_id.insert(user.id.clone(), user.number);
+        self.by_number.insert(user.number, user);
+    }
+
+    fn remove(&mut self, number: UserNumber) {
+        if let Some(user) = self.by_number.remove(&number) {
+            self.by_id.remove(&user.id);
+            self.owner = self.owner.filter(|owner| *owner != number);
+        }
+    }
+}
+
+impl Entry {
+    fn of(token: &LoadedToken) -> Self {
+        Self {
+            expires_at: token.expires_at,
+            mark: Mark(AtomicI64::new(
+                token.last_used.map_or(0, |time| time.micros() << 1),
+            )),
+            token: token.number,
+            user: token.user,
+        }
+    }
+}
+
+impl Mark {
+    const DIRTY: i64 = 1;
+
+    /// Sets the time unless a later one is there; true where the database knew all until now.
+    fn set(&self, now: Timestamp) -> bool {
+        let mark = (now.micros() << 1) | Self::DIRTY;
+        let before = self.0.fetch_max(mark, Ordering::AcqRel);
+        before < mark && before & Self::DIRTY == 0
+    }
+
+    fn time(&self) -> Option<Timestamp> {
+        let mark = self.0.load(Ordering::Acquire);
+        (mark > Self::DIRTY).then(|| Timestamp::from_micros(mark >> 1))
+    }
+
+    /// The database knows what was seen; the error is the newer time of a mark that moved.
+    fn clean(&self, seen: i64) -> Result<(), Timestamp> {
+        self.0
+            .compare_exchange(
+                seen,
+                seen & !Self::DIRTY,
+                Ordering::AcqRel,
+                Ordering::Acquire,
+            )
+            .map(drop)
+            .map_err(|now| Timestamp::from_micros(now >> 1))
+    }
+
+    fn merge(&self, old: &Self) {
+        self.0
+            .fetch_max(old.0.load(Ordering::Acquire), Ordering::AcqRel);
+    }
+}
+
+fn shard_of(hash: &TokenHash) -> usize {
+    let [first, ..] = hash.as_bytes();
+    usize::from(*first) % SHARDS
+}
+
+/// Tells every two seconds how far a long load is.
+struct Progress {
+    last: Timestamp,
+    done: u32,
+}
+
+impl Progress {
+    fn new(now: Timestamp) -> Self {
+        Self { last: now, done: 0 }
+    }
+
+    fn count(&mut self, expected: u32) {
+        self.done += 1;
+        if self.done.is_multiple_of(100_000) {
+            let now = Timestamp::now();
+            if now.since(self.last).as_secs() >= 2 {
+                self.last = now;
+                log::info!("loaded {} of {expected} tokens", self.done);
+            }
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Bringing an older file to the newest schema.
+
+use std::path::Path;
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use super::StoreError;
+
+/// Version 1, as a new file gets it.
+pub(super) const SCHEMA: &str = include_str!("../../schema.sql");
+
+/// Step N brings version N + 1 to N + 2. Append only: a released step never changes.
+const STEPS: &[&str] = &[];
+
+/// The newest version that this binary knows.
+pub(super) const LATEST: u32 = 1 + STEPS.len() as u32;
+
+/// Runs the steps that the file lacks, each in one transaction with its version number.
+///
+/// # Errors
+/// [`StoreError::TooNew`] for a file of a newer release, else what SQLite says.
+pub fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
+    run(connection, path, STEPS)
+}
+
+/// Writes the version that stands there: the cheapest proof that the file can be written.
+pub fn rewrite_version(connection: &Connection) -> rusqlite::Result<()> {
+    let found: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    connection.pragma_update(None, "user_version", found)
+}
+
+fn run(connection: &mut Connection, path: &Path, steps: &[&str]) -> Result<(), StoreError> {
+    let known = 1 + u32::try_from(steps.len()).unwrap_or(u32::MAX);
+    loop {
+        let found: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        if found > known || found == 0 {
+            return Err(StoreError::TooNew {
+                path: path.to_owned(),
+                found,
+                known,
+            });
+        }
+        let Some(step) = steps.get(found as usize - 1) else {
+            return Ok(());
+        };
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        transaction.execute_batch(step)?;
+        transaction.pragma_update(None, "user_version", found + 1)?;
+        transaction.commit()?;
+        log::info!("schema.version"= found + 1; "database schema updated");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn version_1() -> Connection {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(SCHEMA).unwrap();
+        connection
+    }
+
+    #[test]
+    fn running_the_steps_twice_is_running_them_once() {
+        let steps = [
+            "CREATE TABLE a (x INTEGER) STRICT",
+            "ALTER TABLE a ADD y INTEGER",
+        ];
+        let mut connection = version_1();
+        for _ in 0..2 {
+            run(&mut connection, Path::new("test"), &steps).unwrap();
+        }
+        let version: u32 = connection
+            .pragma_query_value(None, "user_version", |row| row.get(0))
+            .unwrap();
+        assert_eq!(version, 3);
+        connection
+            .execute("INSERT INTO a (x, y) VALUES (1, 2)", ())
+            .unwrap();
+    }
+
+    #[test]
+    fn a_step_that_fails_leaves_the_version_before_it() {
+        let steps = [
+            "CREATE TABLE a (x INTEGER) STRICT",
+            "CREATE TABLE b (x INTEGER) STRICT; nonsense",
+        ];
+        let mut connection = version_1();
+        assert!(run(&mut connection, Path::new("test"), &steps).is_err());
+        let (version, tables): (u32, u32) = connection
+            .query_row(
+                "SELECT (SELECT user_version FROM pragma_user_version),
+                        (SELECT count(*) FROM sqlite_schema WHERE name IN ('a', 'b'))",
+                (),
+                |row| Ok((row.get(0)?, row.get(1)?)),
+            )
+            .unwrap();
+        assert_eq!((version, tables), (2, 1));
+    }
+
+    #[test]
+    fn a_newer_version_is_refused() {
+        let mut connection = version_1();
+        connection
+            .pragma_update(None, "user_version", LATEST + 1)
+            .unwrap();
+        assert!(matches!(
+            migrate(&mut connection, Path::new("test")),
+            Err(StoreError::TooNew { .. })
+        ));
+    }
+}

@@ -1,0 +1,88 @@
+//! The database file: the only SQL of the project, one function a query, and the care for the file.
+
+mod audit;
+mod columns;
+mod file;
+mod migrate;
+mod tokens;
+mod users;
+
+pub use audit::{
+    Activity, AuditEvent, ChangedRows, Initiator, NewAuditEvent, audit_page, changed_since,
+    insert_audit, last_audit_number,
+};
+pub use file::{
+    FileIdentity, Presence, ServerLock, create_database, inspect, is_unfinished, open_readers,
+    open_writer, sync_directory, write_new_private_file,
+};
+pub use migrate::{migrate, rewrite_version};
+pub use tokens::{
+    LoadedToken, NewToken, Token, count_tokens, delete_token, hashes_of_user, insert_token,
+    last_owner_token_expiry, load_tokens, save_last_used, token_by_id, token_by_number,
+    token_id_owner, tokens_of_user,
+};
+pub use users::{
+    NewUser, Origin, approve_user, count_users, delete_user, email_is_taken, insert_user,
+    load_users, owner, set_role, update_user, user_by_id, user_by_number, users_after,
+};
+
+use std::path::PathBuf;
+
+/// A pool of connections that only read.
+pub type Readers = r2d2::Pool<r2d2_sqlite::SqliteConnectionManager>;
+
+/// What can go wrong with the database. Its text names the file and the next step; it is for the
+/// operator, never for a client.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// There is no file.
+    #[error("{}: no such database; 'netbird-auth serve' or 'netbird-auth bootstrap' makes one", .0.display())]
+    Missing(PathBuf),
+    /// Empty, garbage, or another program's.
+    #[error("{}: not a database of netbird-auth ({why}); it was left as it is: name another file in [database] path, or restore a backup", .path.display())]
+    NotOurs {
+        /// The file.
+        path: PathBuf,
+        /// What was found instead.
+        why: &'static str,
+    },
+    /// Written by a newer release.
+    #[error("{}: written by a newer netbird-auth (schema {found}, this one knows {known}); it was left as it is: run the newer release", .path.display())]
+    TooNew {
+        /// The file.
+        path: PathBuf,
+        /// Its schema version.
+        found: u32,
+        /// The newest that this binary knows.
+        known: u32,
+    },
+    /// A write-ahead log without its database.
+    #[error("{}: missing, but its write-ahead log {}-wal is there; restore the database, or move the log away to start anew", .0.display(), .0.display())]
+    OrphanLog(PathBuf),
+    /// The file or its folder can't be written.
+    #[error("{}: read-only; make it writable for this user", .0.display())]
+    ReadOnly(PathBuf),
+    /// Another server holds the lock.
+    #[error("{}: in use by another netbird-auth server; stop it first", .0.display())]
+    InUse(PathBuf),
+    /// The path names a file that was replaced or deleted while it was in use.
+    #[error("{}: replaced or deleted while in use; restart the server to use what is there now", .0.display())]
+    Replaced(PathBuf),
+    /// The operating system refused.
+    #[error("{}: {source}", .path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// No randomness.
+    #[error("the operating system gives no randomness: {0}")]
+    Randomness(#[from] getrandom::Error),
+    /// SQLite refused: locked, full, damaged …
+    #[error("database: {0}")]
+    Sqlite(#[from] rusqlite::Error),
+    /// No reader came free.
+    #[error("database readers: {0}")]
+    Readers(#[from] r2d2::Error),
+}

@@ -1,0 +1,231 @@
+//! The `users` table.
+
+use rusqlite::{Connection, OptionalExtension, Row, named_params};
+
+use crate::clock::Timestamp;
+use crate::user::{Name, Role, User, UserId, UserNumber};
+
+/// All that [`user_of`] reads, in its order.
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT number, id, issuer, name, email, role, auto_groups, is_service, is_blocked, ",
+            "is_pending, is_invited, last_login FROM users ",
+            $rest
+        )
+    };
+}
+
+/// Who made a user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A person, through the API or the command line, or the first start.
+    Api,
+}
+
+impl Origin {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Api => "api",
+        }
+    }
+}
+
+/// A user to be.
+#[derive(Clone, Debug)]
+pub struct NewUser {
+    /// Unique.
+    pub id: UserId,
+    /// Name of the issuer whose JWTs it is, or empty.
+    pub issuer: Box<str>,
+    /// Who makes it.
+    pub origin: Origin,
+    /// May be empty.
+    pub name: Name,
+    /// Empty for a service user.
+    pub email: Name,
+    /// See [`Role`].
+    pub role: Role,
+    /// Group ids.
+    pub auto_groups: Box<[Box<str>]>,
+    /// A machine.
+    pub is_service: bool,
+    /// Not seen yet.
+    pub is_invited: bool,
+    /// The present.
+    pub created_at: Timestamp,
+}
+
+/// Calls `each` with every user, oldest first.
+pub fn load_users(connection: &Connection, mut each: impl FnMut(User)) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare_cached(select!("ORDER BY number"))?;
+    let mut rows = statement.query(())?;
+    while let Some(row) = rows.next()? {
+        each(user_of(row)?);
+    }
+    Ok(())
+}
+
+/// At most `limit` users after a row number, oldest first.
+pub fn users_after(
+    connection: &Connection,
+    after: Option<UserNumber>,
+    limit: u32,
+) -> rusqlite::Result<Vec<User>> {
+    let sql = select!("WHERE number > :after ORDER BY number LIMIT :limit");
+    connection
+        .prepare_cached(sql)?
+        .query_map(
+            named_params! { ":after": after.map_or(0, |number| number.0), ":limit": limit },
+            user_of,
+        )?
+        .collect()
+}
+
+/// The user with an id.
+pub fn user_by_id(connection: &Connection, id: &str) -> rusqlite::Result<Option<User>> {
+    connection
+        .prepare_cached(select!("WHERE id = :id"))?
+        .query_row(named_params! { ":id": id }, user_of)
+        .optional()
+}
+
+/// The user in a row.
+pub fn user_by_number(
+    connection: &Connection,
+    number: UserNumber,
+) -> rusqlite::Result<Option<User>> {
+    connection
+        .prepare_cached(select!("WHERE number = :number"))?
+        .query_row(named_params! { ":number": number }, user_of)
+        .optional()
+}
+
+/// The owner, if there is one.
+pub fn owner(connection: &Connection) -> rusqlite::Result<Option<User>> {
+    connection
+        .prepare_cached(select!("WHERE role = 'owner'"))?
+        .query_row((), user_of)
+        .optional()
+}
+
+/// Whether somebody was created here with an e-mail address, in any letter case.
+pub fn email_is_taken(connection: &Connection, email: &Name) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached(
+            "SELECT 1 FROM users
+             WHERE lower(email) = lower(:email) AND origin = 'api' AND email <> ''",
+        )?
+        .exists(named_params! { ":email": email })
+}
+
+/// How many users there are.
+pub fn count_users(connection: &Connection) -> rusqlite::Result<u32> {
+    connection.query_row("SELECT count(*) FROM users", (), |row| row.get(0))
+}
+
+/// Adds a user and returns it.
+pub fn insert_user(connection: &Connection, new: NewUser) -> rusqlite::Result<User> {
+    connection
+        .prepare_cached(
+            "INSERT INTO users (id, issuer, origin, name, email, role, auto_groups, is_service,
+                                is_invited, created_at)
+             VALUES (:id, :issuer, :origin, :name, :email, :role, :auto_groups, :is_service,
+                     :is_invited, :created_at)
+             RETURNING number",
+        )?
+        .query_row(
+            named_params! {
+                ":id": new.id,
+                ":issuer": new.issuer,
+                ":origin": new.origin.as_str(),
+                ":name": new.name,
+                ":email": new.email,
+                ":role": new.role,
+                ":auto_groups": groups_to_json(&new.auto_groups),
+                ":is_service": new.is_service,
+                ":is_invited": new.is_invited,
+                ":created_at": new.created_at,
+            },
+            |row| row.get(0),
+        )
+        .map(|number| User {
+            number,
+            id: new.id,
+            issuer: new.issuer,
+            name: new.name,
+            email: new.email,
+            role: new.role,
+            auto_groups: new.auto_groups,
+            is_service: new.is_service,
+            is_blocked: false,
+            is_pending: false,
+            is_invited: new.is_invited,
+            last_login: None,
+        })
+}
+
+/// Writes what the API can change of a user: role, groups, block.
+pub fn update_user(connection: &Connection, user: &User) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "UPDATE users SET role = :role, auto_groups = :auto_groups, is_blocked = :is_blocked
+             WHERE number = :number",
+        )?
+        .execute(named_params! {
+            ":role": user.role,
+            ":auto_groups": groups_to_json(&user.auto_groups),
+            ":is_blocked": user.is_blocked,
+            ":number": user.number,
+        })?;
+    Ok(())
+}
+
+/// Gives a user a role.
+pub fn set_role(connection: &Connection, user: UserNumber, role: Role) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("UPDATE users SET role = :role WHERE number = :number")?
+        .execute(named_params! { ":role": role, ":number": user })?;
+    Ok(())
+}
+
+/// Lets a pending user in.
+pub fn approve_user(connection: &Connection, user: UserNumber) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("UPDATE users SET is_pending = 0, is_blocked = 0 WHERE number = :number")?
+        .execute(named_params! { ":number": user })?;
+    Ok(())
+}
+
+/// Deletes a user and, by the foreign key, their tokens.
+pub fn delete_user(connection: &Connection, user: UserNumber) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("DELETE FROM users WHERE number = :number")?
+        .execute(named_params! { ":number": user })?;
+    Ok(())
+}
+
+fn user_of(row: &Row<'_>) -> rusqlite::Result<User> {
+    let groups: String = row.get(6)?;
+    let auto_groups = serde_json::from_str(&groups).map_err(|error| {
+        rusqlite::Error::FromSqlConversionFailure(6, rusqlite::types::Type::Text, Box::new(error))
+    })?;
+    Ok(User {
+        number: row.get(0)?,
+        id: row.get(1)?,
+        issuer: row.get(2)?,
+        name: row.get(3)?,
+        email: row.get(4)?,
+        role: row.get(5)?,
+        auto_groups,
+        is_service: row.get(7)?,
+        is_blocked: row.get(8)?,
+        is_pending: row.get(9)?,
+        is_invited: row.get(10)?,
+        last_login: row.get(11)?,
+    })
+}
+
+fn groups_to_json(groups: &[Box<str>]) -> String {
+    serde_json::json!(groups).to_string()
+}
