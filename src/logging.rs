@@ -11,6 +11,8 @@ use crate::config::{Log, LogFormat};
 pub fn start(config: &Log) {
     let mut builder = env_logger::Builder::new();
     builder.filter_level(config.level);
+    // It tells of its threads at every start, which is no news to anybody.
+    builder.filter_module("actix_server", config.level.min(log::LevelFilter::Warn));
     match config.format {
         LogFormat::Text => builder.format(|out, record| {
             write!(out, "{} {:5} ", Timestamp::now(), record.level())?;

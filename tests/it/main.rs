@@ -1,0 +1,30 @@
+//! The one integration binary: the real server on a random port over a real file.
+//!
+//! Each test has its own folder, database and server; none needs an order or the network.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    missing_docs
+)]
+
+mod support;
+
+mod bad_input;
+mod cli;
+mod configuration;
+mod cors;
+mod credentials;
+mod durability;
+mod events;
+mod first_start;
+mod layers;
+mod operations;
+mod permissions;
+mod setup;
+mod tokens;
+mod users;
