@@ -233,7 +233,7 @@ impl ApiError {
             code: status.as_u16(),
             reason,
         };
-        crate::api::json(response, &body)
+        crate::answer::json(response, &body)
     }
 }
 

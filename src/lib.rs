@@ -25,6 +25,7 @@ pub mod writer;
 
 // How it is asked.
 pub mod metrics;
+pub mod answer;
 pub mod error;
 pub mod app;
 pub mod auth;

@@ -37,6 +37,9 @@ pub enum TextFault {
     /// C0, DEL or C1 (Unicode category Cc).
     #[error("must not contain control characters")]
     ControlCharacter,
+    /// An id that means something else.
+    #[error("must not be one of current, sys, -, . and ..")]
+    Reserved,
 }
 
 impl UserId {
@@ -50,6 +53,18 @@ impl UserId {
         }
         check_text(text)?;
         Ok(Self(text.into()))
+    }
+
+    /// Reads an id for a new user: not one that is a path of its own, nobody in the audit trail,
+    /// or swallowed by clients that tidy paths.
+    ///
+    /// # Errors
+    /// [`TextFault`] for a text that can't be one.
+    pub fn parse_new(text: &str) -> Result<Self, TextFault> {
+        match text {
+            "current" | "sys" | "-" | "." | ".." => Err(TextFault::Reserved),
+            text => Self::parse(text),
+        }
     }
 
     /// A fresh random UUID, for users whose id nobody chose.

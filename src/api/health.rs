@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix_web::{HttpResponse, web};
 use serde::Serialize;
 
-use super::ok;
+use crate::answer::ok;
 use crate::app::App;
 use crate::error::ApiError;
 

@@ -8,7 +8,7 @@ use actix_web::web::Bytes;
 use futures_util::stream;
 use serde::Serialize;
 
-use super::json_headers;
+use crate::answer;
 use crate::error::ApiError;
 
 /// A part of a list: its members, and where the next page starts; `None` after the last page.
@@ -54,7 +54,7 @@ where
     let is_empty = members.is_empty();
     text.extend(members);
     let mut response = HttpResponse::Ok();
-    json_headers(&mut response);
+    answer::headers(&mut response);
     let Some(next) = next else {
         text.push(b']');
         return Ok(response.body(text));

@@ -14,8 +14,7 @@ pub use body::LONGEST_BODY;
 pub use respond::respond;
 
 use actix_web::http::Method;
-use actix_web::{HttpResponse, HttpResponseBuilder, Route, guard, web};
-use serde::Serialize;
+use actix_web::{HttpResponse, Route, guard, web};
 
 use crate::error::ApiError;
 
@@ -67,27 +66,4 @@ pub fn configure(config: &mut web::ServiceConfig) {
     config.default_service(web::to(async || {
         Err::<HttpResponse, _>(ApiError::NotFound("path"))
     }));
-}
-
-/// An answer with a JSON body; nothing of this API is for a cache.
-pub fn json(mut response: HttpResponseBuilder, body: &impl Serialize) -> HttpResponse {
-    match serde_json::to_vec(body) {
-        Ok(text) => json_headers(&mut response).body(text),
-        Err(_) => HttpResponse::InternalServerError().finish(),
-    }
-}
-
-fn ok(body: &impl Serialize) -> HttpResponse {
-    json(HttpResponse::Ok(), body)
-}
-
-/// What a DELETE answers.
-fn empty_object() -> HttpResponse {
-    json_headers(&mut HttpResponse::Ok()).body("{}")
-}
-
-fn json_headers(response: &mut HttpResponseBuilder) -> &mut HttpResponseBuilder {
-    response
-        .insert_header(("Content-Type", "application/json; charset=utf-8"))
-        .insert_header(("Cache-Control", "no-store"))
 }

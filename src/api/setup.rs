@@ -7,8 +7,8 @@ use actix_web::{HttpResponse, web};
 use serde::Serialize;
 
 use super::body::Body;
-use super::ok;
 use super::tokens::{generate, lifetime};
+use crate::answer::ok;
 use crate::app::App;
 use crate::change::{self, FirstOwner, NewTokenRequest};
 use crate::error::ApiError;

@@ -9,7 +9,7 @@ use super::body::{Body, Fields};
 use super::list::{self, Page};
 use super::path::{TokenPath, UserPath};
 use super::users::find;
-use super::{empty_object, ok};
+use crate::answer::{empty_object, ok};
 use crate::app::App;
 use crate::change::{self, Actor, NewTokenRequest};
 use crate::error::ApiError;
@@ -80,10 +80,6 @@ pub async fn create(
     let actor = Actor::from(&caller);
     let change = move |database: &_, now| change::create_token(database, now, actor, &id, request);
     let token = app.writer.submit(change).await?;
-    log::info!(
-        "token.id" = token.id.as_str(), "user.number" = token.user.0;
-        "a token was created"
-    );
     Ok(ok(&Generated {
         plain_token: plain.expose(),
         personal_access_token: view(&token, &app),
@@ -102,7 +98,6 @@ pub async fn delete(
     let actor = Actor::from(&caller);
     let change = move |database: &_, now| change::revoke_token(database, now, actor, &id, token);
     app.writer.submit(change).await?;
-    log::info!("token.id" = token.as_str(); "a token was revoked");
     Ok(empty_object())
 }
 

@@ -7,7 +7,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use super::body::{Body, invalid_text};
 use super::list::{self, Page};
 use super::path::UserPath;
-use super::{empty_object, ok};
+use crate::answer::{empty_object, ok};
 use crate::app::App;
 use crate::change::{self, Actor, NewUserRequest, UserUpdate};
 use crate::error::ApiError;
@@ -16,10 +16,6 @@ use crate::user::{Caller, Name, Role, User, UserId};
 use crate::view::UserView;
 
 const PAGE: usize = 256;
-
-/// Ids that mean something else here: a path of its own, or "nobody" in the audit trail and in the
-/// headers of forward-auth.
-const RESERVED_IDS: [&str; 5] = ["current", "sys", "-", ".", ".."];
 
 /// `GET /api/users`: everybody, or only oneself where the role may not read users.
 pub async fn list(
@@ -62,13 +58,16 @@ pub async fn create(
 ) -> Result<HttpResponse, ApiError> {
     let fields = body.object()?;
     let is_service = fields.flag("is_service_user")?;
+    let auto_groups = fields.groups()?.unwrap_or_default();
+    for field in ["name", "email", "id", "issuer"] {
+        fields.text(field)?;
+    }
     let role = role(fields.text("role")?)?;
     if role == Role::Owner {
         let message = "the role owner is given by transfer only: put it on another user";
         return Err(ApiError::Invalid(message.into()));
     }
     policy::permit(&caller.user, Module::Users, Operation::Create)?;
-    let auto_groups = fields.groups()?.unwrap_or_default();
     let request = if is_service {
         NewUserRequest {
             id: None,
@@ -136,6 +135,10 @@ pub async fn delete(
     app: web::Data<Arc<App>>,
     UserPath(id): UserPath,
 ) -> Result<HttpResponse, ApiError> {
+    if caller.user.id == id {
+        return Err(change::Refused::OwnDeletion.into());
+    }
+    policy::permit(&caller.user, Module::Users, Operation::Delete)?;
     let actor = Actor::from(&caller);
     let change = move |database: &_, now| change::delete_user(database, now, actor, &id);
     app.writer.submit(change).await?;
@@ -148,6 +151,7 @@ pub async fn approve(
     app: web::Data<Arc<App>>,
     UserPath(id): UserPath,
 ) -> Result<HttpResponse, ApiError> {
+    policy::permit(&caller.user, Module::Users, Operation::Update)?;
     let actor = Actor::from(&caller);
     let change = move |database: &_, now| change::approve_user(database, now, actor, &id);
     let user = app.writer.submit(change).await?;
@@ -160,6 +164,7 @@ pub async fn reject(
     app: web::Data<Arc<App>>,
     UserPath(id): UserPath,
 ) -> Result<HttpResponse, ApiError> {
+    policy::permit(&caller.user, Module::Users, Operation::Delete)?;
     let actor = Actor::from(&caller);
     let change = move |database: &_, now| change::reject_user(database, now, actor, &id);
     app.writer.submit(change).await?;
@@ -180,10 +185,7 @@ fn role(text: Option<&str>) -> Result<Role, ApiError> {
 }
 
 fn new_user_id(text: &str) -> Result<UserId, ApiError> {
-    if RESERVED_IDS.contains(&text) {
-        return Err(ApiError::Invalid("id is reserved".into()));
-    }
-    UserId::parse(text).map_err(|fault| invalid_text("id", fault))
+    UserId::parse_new(text).map_err(|fault| invalid_text("id", fault))
 }
 
 fn service_user_filter(query: &str) -> Result<Option<bool>, ApiError> {

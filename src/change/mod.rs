@@ -99,15 +99,18 @@ struct Judge {
 impl Judge {
     /// Reads the asker's rows: blocked or revoked a moment ago, in the same batch even, is refused.
     fn of(connection: &Connection, actor: Actor) -> Result<Self, Refused> {
-        let Actor::Caller(number, Credential::Token(token)) = actor else {
-            return Ok(Self {
-                initiator: Initiator::system(),
-                caller: None,
-            });
+        let number = match actor {
+            Actor::System => {
+                return Ok(Self {
+                    initiator: Initiator::system(),
+                    caller: None,
+                });
+            }
+            Actor::Caller(number, Credential::Token(token)) => {
+                store::token_by_number(connection, token)?.ok_or(Refused::CredentialGone)?;
+                number
+            }
         };
-        if store::token_by_number(connection, token)?.is_none() {
-            return Err(Refused::CredentialGone);
-        }
         let user = store::user_by_number(connection, number)?.ok_or(Refused::CredentialGone)?;
         policy::admit(&user)?;
         Ok(Self {

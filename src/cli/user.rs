@@ -9,7 +9,7 @@ use super::failure::Failure;
 use super::output::{self, fields, or_dash, table};
 use crate::change::{self, Actor, NewUserRequest, UserUpdate};
 use crate::store;
-use crate::user::{Name, Role, User};
+use crate::user::{Name, Role, User, UserId};
 use crate::view::UserView;
 
 const PAGE: u32 = 1000;
@@ -130,7 +130,12 @@ impl Create {
             ));
         }
         let request = NewUserRequest {
-            id: self.id.as_deref().map(user_id).transpose()?,
+            id: self
+                .id
+                .as_deref()
+                .map(UserId::parse_new)
+                .transpose()
+                .map_err(|fault| Failure::Usage(format!("--id {fault}")))?,
             role: self.role,
             auto_groups: groups(self.groups)?,
             is_service: self.service,

@@ -164,7 +164,8 @@ pub fn open_writer(path: &Path, patience: Duration) -> Result<Connection, StoreE
          PRAGMA synchronous = FULL;
          PRAGMA foreign_keys = ON;
          PRAGMA trusted_schema = OFF;
-         PRAGMA cell_size_check = ON;",
+         PRAGMA cell_size_check = ON;
+         PRAGMA journal_size_limit = 16777216;",
     )?;
     super::migrate(&mut connection, path)?;
     connection.set_prepared_statement_cache_capacity(64);
@@ -186,7 +187,10 @@ pub fn open_readers(path: &Path) -> Result<Readers, StoreError> {
         });
     Ok(r2d2::Pool::builder()
         .max_size(READERS)
-        .min_idle(Some(1))
+        // Opened now and kept: a later one would open whatever file has the name by then.
+        .min_idle(None)
+        .max_lifetime(None)
+        .idle_timeout(None)
         .connection_timeout(Duration::from_secs(2))
         .test_on_check_out(false)
         .build(manager)?)
@@ -275,10 +279,7 @@ pub fn write_new_private_file(path: &Path, parts: &[&[u8]]) -> Result<(), StoreE
 }
 
 /// Syncs the folder of a file, so that its name survives a power cut.
-///
-/// # Errors
-/// What the disk says.
-pub fn sync_directory(file: &Path) -> Result<(), StoreError> {
+fn sync_directory(file: &Path) -> Result<(), StoreError> {
     let folder = folder_of(file);
     File::open(folder)
         .and_then(|folder| folder.sync_all())

@@ -13,7 +13,7 @@ pub use audit::{
 };
 pub use file::{
     FileIdentity, Presence, ServerLock, create_database, inspect, is_unfinished, open_readers,
-    open_writer, sync_directory, write_new_private_file,
+    open_writer, write_new_private_file,
 };
 pub use migrate::{migrate, rewrite_version};
 pub use tokens::{
@@ -22,8 +22,8 @@ pub use tokens::{
     token_id_owner, tokens_of_user,
 };
 pub use users::{
-    NewUser, Origin, approve_user, count_users, delete_user, email_is_taken, insert_user,
-    load_users, owner, set_role, update_user, user_by_id, user_by_number, users_after,
+    NewUser, Origin, approve_user, delete_user, email_is_taken, insert_user, load_users, owner,
+    set_role, update_user, user_by_id, user_by_number, users_after,
 };
 
 use std::path::PathBuf;

@@ -119,11 +119,6 @@ pub fn email_is_taken(connection: &Connection, email: &Name) -> rusqlite::Result
         .exists(named_params! { ":email": email })
 }
 
-/// How many users there are.
-pub fn count_users(connection: &Connection) -> rusqlite::Result<u32> {
-    connection.query_row("SELECT count(*) FROM users", (), |row| row.get(0))
-}
-
 /// Adds a user and returns it.
 pub fn insert_user(connection: &Connection, new: NewUser) -> rusqlite::Result<User> {
     connection

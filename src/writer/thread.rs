@@ -24,6 +24,8 @@ const OWNER_CHECK_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long marks and probes do: they come again.
 const SHORT_PATIENCE: Duration = Duration::from_millis(250);
+/// How long the last marks may take at the end of the process.
+const LAST_PATIENCE: Duration = Duration::from_secs(4);
 /// The last working owner token is warned about from this long before its end.
 const OWNER_TOKEN_NOTICE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
@@ -117,6 +119,7 @@ impl Worker {
     /// What others committed is in force within a second, also when nobody writes here.
     fn follow(&mut self) {
         let followed = self.same_file().and_then(|()| {
+            self.connection.busy_timeout(SHORT_PATIENCE)?;
             let transaction = self.connection.unchecked_transaction()?;
             self.followed.catch_up(&transaction, &self.index)?;
             Ok(transaction.commit()?)
@@ -203,6 +206,9 @@ impl Worker {
 
     /// Nobody is locked out without a warning.
     fn check_owner_token(&self) {
+        if !self.index.has_owner() {
+            return;
+        }
         let hint = "'netbird-auth token create --user ID' makes one";
         match store::last_owner_token_expiry(&self.connection) {
             Ok(None) => log::warn!("no owner has a token; {hint}"),
@@ -219,11 +225,13 @@ impl Worker {
     }
 
     fn finish(&mut self) {
-        for _ in 0..3 {
+        let until = Instant::now() + LAST_PATIENCE;
+        while Instant::now() < until {
             while self.flush() == Some(MARKS) {}
             if self.index.oldest_mark().is_none() {
                 return;
             }
+            std::thread::park_timeout(Duration::from_millis(50));
         }
         log::error!("the last marks of use could not be written: last_used of some tokens is old");
     }
