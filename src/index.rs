@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, Instant};
 
 use hashbrown::HashMap;
 use parking_lot::{Mutex, RwLock};
@@ -19,6 +20,7 @@ use crate::user::{Caller, Credential, Role, TokenNumber, User, UserId, UserNumbe
 
 /// A writer holds one shard of them at a time; a power of two.
 const SHARDS: usize = 64;
+const PROGRESS_EVERY: Duration = Duration::from_secs(2);
 
 /// The memory index.
 pub struct Index {
@@ -88,8 +90,10 @@ impl Index {
     /// # Errors
     /// What SQLite says; a damaged file shows here.
     pub fn load(connection: &Connection) -> rusqlite::Result<Self> {
-        let started = Timestamp::now();
-        let mut progress = Progress::new(started);
+        let mut progress = Progress {
+            last: Instant::now(),
+            done: 0,
+        };
         let mut users = Users::default();
         store::load_users(connection, |user| users.set(Arc::new(user)))?;
         let mut shards: Vec<Shard> = Vec::new();
@@ -352,25 +356,18 @@ fn shard_of(hash: &TokenHash) -> usize {
     usize::from(*first) % SHARDS
 }
 
-/// Tells every two seconds how far a long load is.
+/// Tells how far a long load is.
 struct Progress {
-    last: Timestamp,
+    last: Instant,
     done: u32,
 }
 
 impl Progress {
-    fn new(now: Timestamp) -> Self {
-        Self { last: now, done: 0 }
-    }
-
     fn count(&mut self, expected: u32) {
         self.done += 1;
-        if self.done.is_multiple_of(100_000) {
-            let now = Timestamp::now();
-            if now.since(self.last).as_secs() >= 2 {
-                self.last = now;
-                log::info!("loaded {} of {expected} tokens", self.done);
-            }
+        if self.done.is_multiple_of(100_000) && self.last.elapsed() >= PROGRESS_EVERY {
+            self.last = Instant::now();
+            log::info!("loaded {} of {expected} tokens", self.done);
         }
     }
 }

@@ -118,26 +118,26 @@ impl Collector for State {
         };
         #[allow(clippy::cast_precision_loss, reason = "a gauge is a float")]
         {
-            gauge("users", "Users in the database", users as f64)?;
+            gauge("users", "Users in the database.", users as f64)?;
             gauge(
                 "tokens",
-                "Tokens in the database, expired ones too",
+                "Tokens in the database, expired ones too.",
                 tokens as f64,
             )?;
             gauge(
                 "queue_depth",
-                "Changes that wait for the writer",
+                "Changes that wait for the writer.",
                 self.writer.queue_depth() as f64,
             )?;
         }
         gauge(
             "oldest_mark_seconds",
-            "Age of the oldest last_used that is not in the database yet",
+            "Age of the oldest last_used that is not in the database yet.",
             age.as_secs_f64(),
         )?;
         gauge(
             "writable",
-            "1 while the database can be written",
+            "1 while the database can be written.",
             f64::from(u8::from(status.trouble().is_none())),
         )?;
         let mut counter = |name: &str, help: &str, value: u64| {
@@ -149,10 +149,10 @@ impl Collector for State {
                 prometheus_client::metrics::MetricType::Counter,
             )?)
         };
-        counter("commits", "Transactions committed", status.commits())?;
+        counter("commits", "Transactions committed.", status.commits())?;
         counter(
             "failed_commits",
-            "Transactions that failed",
+            "Transactions that failed.",
             status.failures(),
         )
     }

@@ -38,6 +38,11 @@ pub enum ServerError {
     /// A bug: nothing could be written any more, so the process must be started anew.
     #[error("the writer ended by itself; the log says why: start the server again")]
     WriterEnded,
+    /// The disk took no more until the end.
+    #[error(
+        "stopped, but the last marks of use could not be written: last_used of some tokens is old"
+    )]
+    MarksLost,
 }
 
 /// Serves until `shutdown` resolves; then running requests finish, the queue drains, and the last
@@ -96,9 +101,10 @@ pub async fn run(
     // The last handles go with the application; the writer then empties its queue and ends.
     drop(app);
     let clean = actix_web::rt::task::spawn_blocking(move || writer.join()).await;
-    match alive && clean.unwrap_or(false) {
-        true => Ok(()),
-        false => Err(ServerError::WriterEnded),
+    match clean {
+        Ok(Some(true)) if alive => Ok(()),
+        Ok(Some(false)) if alive => Err(ServerError::MarksLost),
+        _ => Err(ServerError::WriterEnded),
     }
 }
 

@@ -1,5 +1,7 @@
 //! Making, changing, approving and deleting users.
 
+use std::collections::BTreeSet;
+
 use rusqlite::Connection;
 
 use super::{Actor, Changed, Judge, Missing, Refused, find_user};
@@ -277,18 +279,12 @@ fn audit_update(
         };
         write(activity, None)?;
     }
-    let gone = before
-        .auto_groups
-        .iter()
-        .filter(|group| !after.auto_groups.contains(group));
-    for group in gone {
+    let groups = |user: &'_ User| BTreeSet::from_iter(user.auto_groups.iter().cloned());
+    let (old, new) = (groups(before), groups(after));
+    for group in old.difference(&new) {
         write(Activity::GroupRemoved, Some(("group", group)))?;
     }
-    let new = after
-        .auto_groups
-        .iter()
-        .filter(|group| !before.auto_groups.contains(group));
-    for group in new {
+    for group in new.difference(&old) {
         write(Activity::GroupAdded, Some(("group", group)))?;
     }
     Ok(())

@@ -33,6 +33,8 @@ pub(super) fn find(
         match fs::read(&path) {
             Ok(bytes) => return Ok(Some(found(path, bytes))),
             Err(fault) if is_absent(fault.kind()) => {}
+            // Not even its folder can be entered: a HOME that is another user's, say.
+            Err(_) if fs::metadata(&path).is_err() => {}
             // A file that is there and unreadable must not silently mean "all defaults".
             Err(fault) => {
                 let path = path.display();

@@ -48,7 +48,7 @@ pub struct Start {
 
 /// The writer's thread, to be joined at the end.
 pub struct WriterThread {
-    thread: JoinHandle<()>,
+    thread: JoinHandle<bool>,
     /// Resolves when the thread ends, for whatever reason.
     pub ended: oneshot::Receiver<()>,
 }
@@ -93,7 +93,7 @@ impl Writer {
             .spawn(move || {
                 // Dropped when the thread ends, by a panic too: that is how the server learns of it.
                 let _ended = ended_sender;
-                worker.run();
+                worker.run()
             })
             .map_err(|source| StoreError::Io { path, source })?;
         Ok((Self { jobs, status }, WriterThread { thread, ended }))
@@ -141,8 +141,9 @@ impl Writer {
 }
 
 impl WriterThread {
-    /// Waits for the thread: every handle must be dropped before. False if it panicked.
-    pub fn join(self) -> bool {
-        self.thread.join().is_ok()
+    /// Waits for the thread: every handle must be dropped before. `Some` says whether the last
+    /// marks of use were written, `None` that the thread panicked.
+    pub fn join(self) -> Option<bool> {
+        self.thread.join().ok()
     }
 }

@@ -65,8 +65,8 @@ impl Worker {
         })
     }
 
-    /// Works until the last handle is dropped, then writes what is left.
-    pub(super) fn run(&mut self) {
+    /// Works until the last handle is dropped, then writes what is left; whether all of it was.
+    pub(super) fn run(&mut self) -> bool {
         loop {
             let until = self
                 .flush_at
@@ -83,7 +83,7 @@ impl Worker {
             }
             self.look_after();
         }
-        self.finish();
+        self.finish()
     }
 
     fn make(&mut self, batch: Vec<Job>) {
@@ -224,16 +224,16 @@ impl Worker {
         }
     }
 
-    fn finish(&mut self) {
+    fn finish(&mut self) -> bool {
         let until = Instant::now() + LAST_PATIENCE;
         while Instant::now() < until {
             while self.flush() == Some(MARKS) {}
             if self.index.oldest_mark().is_none() {
-                return;
+                return true;
             }
             std::thread::park_timeout(Duration::from_millis(50));
         }
-        log::error!("the last marks of use could not be written: last_used of some tokens is old");
+        false
     }
 }
 
