@@ -28,3 +28,5 @@ mod permissions;
 mod setup;
 mod tokens;
 mod users;
+mod users_change;
+mod users_create;
