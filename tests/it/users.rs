@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::support::{Crowd, Server, human, id_of, service};
+use crate::support::{Crowd, Server, human, id_of, keys, service};
 
 /// All keys of a user; `idp_id` is for those of an issuer, `permissions` for `/users/current`.
 const KEYS: [&str; 12] = [
@@ -30,11 +30,6 @@ const ROLES: [&str; 6] = [
     "user",
     "billing_admin",
 ];
-
-fn keys(object: &Value) -> BTreeSet<&str> {
-    let object = object.as_object().unwrap();
-    object.keys().map(String::as_str).collect()
-}
 
 fn ids(list: &Value) -> BTreeSet<String> {
     list.as_array().unwrap().iter().map(id_of).collect()

@@ -1,13 +1,13 @@
 //! What every test stands on: a server of its own, clients, and waiting without sleeping.
 
-mod bodies;
 mod crowd;
 mod http;
+mod json;
 mod server;
 
-pub use bodies::{human, service};
 pub use crowd::Crowd;
 pub use http::{Client, Response};
+pub use json::{human, keys, service, time_of};
 pub use server::{Command, Output, Server, id_of, netbird_auth};
 
 use std::time::{Duration, Instant};
