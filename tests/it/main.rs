@@ -27,4 +27,7 @@ mod operations;
 mod permissions;
 mod setup;
 mod tokens;
+mod tokens_create;
 mod users;
+mod users_change;
+mod users_create;

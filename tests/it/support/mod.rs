@@ -1,9 +1,13 @@
 //! What every test stands on: a server of its own, clients, and waiting without sleeping.
 
+mod crowd;
 mod http;
+mod json;
 mod server;
 
+pub use crowd::Crowd;
 pub use http::{Client, Response};
+pub use json::{human, keys, service, time_of};
 pub use server::{Command, Output, Server, id_of, netbird_auth};
 
 use std::time::{Duration, Instant};
