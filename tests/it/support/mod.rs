@@ -1,8 +1,10 @@
 //! What every test stands on: a server of its own, clients, and waiting without sleeping.
 
+mod connection;
 mod http;
 mod server;
 
+pub use connection::Connection;
 pub use http::{Client, Response};
 pub use server::{Command, Output, Server, id_of, netbird_auth};
 
