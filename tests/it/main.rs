@@ -15,8 +15,10 @@
 mod support;
 
 mod bad_input;
+mod bad_paths;
 mod cli;
 mod configuration;
+mod connections;
 mod cors;
 mod credentials;
 mod durability;
