@@ -27,6 +27,7 @@ mod first_start;
 mod layers;
 mod operations;
 mod permissions;
+mod secrecy;
 mod setup;
 mod tokens;
 mod users;
