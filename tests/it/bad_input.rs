@@ -4,8 +4,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Connection, Response, Server, eventually, id_of};
 
-const GOOD_TOKEN: &str = r#"{"name":"a","expires_in":1}"#;
-const LIMIT: usize = 64 * 1024;
+pub const GOOD_TOKEN: &str = r#"{"name":"a","expires_in":1}"#;
 
 /// A request as bytes, with the owner's token.
 pub fn request(server: &Server, method: &str, path: &str, more: &str, body: &[u8]) -> Vec<u8> {
@@ -14,25 +13,9 @@ pub fn request(server: &Server, method: &str, path: &str, more: &str, body: &[u8
     [head.as_bytes(), b"\r\n", body].concat()
 }
 
-fn with_length(server: &Server, method: &str, path: &str, body: &[u8]) -> Vec<u8> {
+pub fn with_length(server: &Server, method: &str, path: &str, body: &[u8]) -> Vec<u8> {
     let length = format!("Content-Length: {}\r\n", body.len());
     request(server, method, path, &length, body)
-}
-
-fn in_chunks(body: &[u8]) -> Vec<u8> {
-    let mut chunks = Vec::new();
-    for chunk in body.chunks(1000) {
-        chunks.extend(format!("{:x}\r\n", chunk.len()).bytes());
-        chunks.extend(chunk);
-        chunks.extend(b"\r\n");
-    }
-    chunks.extend(b"0\r\n\r\n");
-    chunks
-}
-
-fn chunked(server: &Server, method: &str, path: &str, body: &[u8]) -> Vec<u8> {
-    let encoding = "Transfer-Encoding: chunked\r\n";
-    request(server, method, path, encoding, &in_chunks(body))
 }
 
 /// How many users, tokens and events there are.
@@ -56,7 +39,7 @@ pub fn ask(server: &Server, connection: &mut Connection, bytes: &[u8]) -> Respon
     answer
 }
 
-fn own_tokens(server: &Server) -> String {
+pub fn own_tokens(server: &Server) -> String {
     format!("/api/users/{}/tokens", server.owner_id)
 }
 
@@ -255,62 +238,6 @@ fn names_of_up_to_255_bytes_are_kept_as_they_are() {
     let server = server.restart();
     let shown = server.owner.get("/api/users?service_user=true").ok();
     assert_eq!(shown, Value::from(made));
-}
-
-#[test]
-fn a_body_of_64_kib_is_read_and_one_byte_more_is_413() {
-    let server = Server::start();
-    let path = own_tokens(&server);
-    let padded = |length: usize| {
-        let mut body = GOOD_TOKEN.as_bytes().to_vec();
-        body.resize(length, b' ');
-        body
-    };
-    let before = rows(&server);
-    let deep = vec![b'['; 100_000];
-    for body in [padded(LIMIT + 1), padded(2 * LIMIT), padded(1 << 20), deep] {
-        let length = format!("Content-Length: {}\r\nConnection: close\r\n", body.len());
-        let chunks = "Transfer-Encoding: chunked\r\nConnection: close\r\n";
-        for (more, body) in [(length.as_str(), &body), (chunks, &in_chunks(&body))] {
-            // So large that the server may close before it has read all of it.
-            let bytes = request(&server, "POST", &path, more, body);
-            let answer = server.anonymous().raw(&bytes).unwrap();
-            assert_eq!(answer.error(413), "the body is larger than 64 KiB");
-            assert!(answer.header("x-request-id").is_some());
-        }
-    }
-    assert_eq!(rows(&server), before);
-    let whole = padded(LIMIT);
-    let mut connection = Connection::open(server.address);
-    for bytes in [
-        with_length(&server, "POST", &path, &whole),
-        chunked(&server, "POST", &path, &whole),
-        chunked(&server, "POST", &path, GOOD_TOKEN.as_bytes()),
-    ] {
-        ask(&server, &mut connection, &bytes).ok();
-    }
-}
-
-#[test]
-fn a_body_that_ends_too_early_or_is_badly_framed_is_400() {
-    let server = Server::start();
-    let path = own_tokens(&server);
-    let before = rows(&server);
-    let half = request(&server, "POST", &path, "Content-Length: 1000\r\n", b"{\"na");
-    let frame = "Transfer-Encoding: chunked\r\n";
-    let cut_chunk = request(&server, "POST", &path, frame, b"1b\r\n{\"name\"");
-    let bad_chunk = request(&server, "POST", &path, frame, b"zz\r\n{}\r\n0\r\n\r\n");
-    for bytes in [half, cut_chunk, bad_chunk] {
-        let mut connection = Connection::open(server.address);
-        connection.send(&bytes);
-        connection.half_close();
-        let answer = connection.answer(false);
-        answer.error(400);
-        assert!(answer.header("x-request-id").is_some());
-        assert!(connection.is_at_end());
-        server.owner.get("/api/users").ok();
-    }
-    assert_eq!(rows(&server), before);
 }
 
 #[test]

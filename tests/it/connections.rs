@@ -1,4 +1,4 @@
-//! Several requests on one connection, and a handler that panics.
+//! How bodies arrive, several requests on one connection, and a handler that panics.
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -13,8 +13,82 @@ use netbird_auth::store::{self, StoreError};
 use netbird_auth::writer::{Start, Writer, WriterThread};
 use serde_json::json;
 
-use crate::bad_input::{ask, request, rows};
+use crate::bad_input::{GOOD_TOKEN, ask, own_tokens, request, rows, with_length};
 use crate::support::{Client, Connection, Server};
+
+const LIMIT: usize = 64 * 1024;
+
+fn in_chunks(body: &[u8]) -> Vec<u8> {
+    let mut chunks = Vec::new();
+    for chunk in body.chunks(1000) {
+        chunks.extend(format!("{:x}\r\n", chunk.len()).bytes());
+        chunks.extend(chunk);
+        chunks.extend(b"\r\n");
+    }
+    chunks.extend(b"0\r\n\r\n");
+    chunks
+}
+
+fn chunked(server: &Server, method: &str, path: &str, body: &[u8]) -> Vec<u8> {
+    let encoding = "Transfer-Encoding: chunked\r\n";
+    request(server, method, path, encoding, &in_chunks(body))
+}
+
+#[test]
+fn a_body_of_64_kib_is_read_and_one_byte_more_is_413() {
+    let server = Server::start();
+    let path = own_tokens(&server);
+    let padded = |length: usize| {
+        let mut body = GOOD_TOKEN.as_bytes().to_vec();
+        body.resize(length, b' ');
+        body
+    };
+    let before = rows(&server);
+    let deep = vec![b'['; 100_000];
+    for body in [padded(LIMIT + 1), padded(2 * LIMIT), padded(1 << 20), deep] {
+        let length = format!("Content-Length: {}\r\nConnection: close\r\n", body.len());
+        let chunks = "Transfer-Encoding: chunked\r\nConnection: close\r\n";
+        for (more, body) in [(length.as_str(), &body), (chunks, &in_chunks(&body))] {
+            // So large that the server may close before it has read all of it.
+            let bytes = request(&server, "POST", &path, more, body);
+            let answer = server.anonymous().raw(&bytes).unwrap();
+            assert_eq!(answer.error(413), "the body is larger than 64 KiB");
+            assert!(answer.header("x-request-id").is_some());
+        }
+    }
+    assert_eq!(rows(&server), before);
+    let whole = padded(LIMIT);
+    let mut connection = Connection::open(server.address);
+    for bytes in [
+        with_length(&server, "POST", &path, &whole),
+        chunked(&server, "POST", &path, &whole),
+        chunked(&server, "POST", &path, GOOD_TOKEN.as_bytes()),
+    ] {
+        ask(&server, &mut connection, &bytes).ok();
+    }
+}
+
+#[test]
+fn a_body_that_ends_too_early_or_is_badly_framed_is_400() {
+    let server = Server::start();
+    let path = own_tokens(&server);
+    let before = rows(&server);
+    let half = request(&server, "POST", &path, "Content-Length: 1000\r\n", b"{\"na");
+    let frame = "Transfer-Encoding: chunked\r\n";
+    let cut_chunk = request(&server, "POST", &path, frame, b"1b\r\n{\"name\"");
+    let bad_chunk = request(&server, "POST", &path, frame, b"zz\r\n{}\r\n0\r\n\r\n");
+    for bytes in [half, cut_chunk, bad_chunk] {
+        let mut connection = Connection::open(server.address);
+        connection.send(&bytes);
+        connection.half_close();
+        let answer = connection.answer(false);
+        answer.error(400);
+        assert!(answer.header("x-request-id").is_some());
+        assert!(connection.is_at_end());
+        server.owner.get("/api/users").ok();
+    }
+    assert_eq!(rows(&server), before);
+}
 
 #[test]
 fn pipelined_requests_are_answered_in_their_order() {

@@ -1,14 +1,14 @@
 //! The `Authorization` header, and how a refusal is told.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::support::{Client, Response, Server, eventually, fresh_token};
+use crate::support::{Response, Server, eventually, fresh_token};
 
 const USERS: &str = "/api/users";
 const UNKNOWN: &str = "unknown or revoked token";
 
 /// Sends header values as they are, each in an `Authorization` line of its own.
-fn ask(server: &Server, values: &[&str]) -> Response {
+pub fn ask(server: &Server, values: &[&str]) -> Response {
     let headers: Vec<_> = values
         .iter()
         .map(|value| ("Authorization", *value))
@@ -17,7 +17,7 @@ fn ask(server: &Server, values: &[&str]) -> Response {
 }
 
 /// A token of a service user of its own that was never used, its user and its path.
-fn unused_token(server: &Server, role: &str) -> (String, String, String) {
+pub fn unused_token(server: &Server, role: &str) -> (String, String, String) {
     let user = server.service_user(role);
     let tokens = format!("{USERS}/{user}/tokens");
     let body = json!({"name": "unused", "expires_in": 1});
@@ -27,14 +27,14 @@ fn unused_token(server: &Server, role: &str) -> (String, String, String) {
     (plain, user, format!("{tokens}/{id}"))
 }
 
-fn block(server: &Server, user: &str, is_blocked: bool) {
+pub fn block(server: &Server, user: &str, is_blocked: bool) {
     let body = json!({"role": "user", "auto_groups": [], "is_blocked": is_blocked});
     let user = server.owner.put(&format!("{USERS}/{user}"), body).ok();
     assert_eq!(user["is_blocked"], is_blocked);
 }
 
 /// Lets a token's life be over, and waits until the server knows.
-fn expire(server: &Server, token: &str) {
+pub fn expire(server: &Server, token: &str) {
     let hash = blake3::hash(token.as_bytes());
     let rows = server.database().execute(
         "UPDATE tokens SET expires_at = created_at WHERE hash = ?1",
@@ -317,59 +317,4 @@ fn a_refused_token_is_not_marked_as_used() {
     let server = server.restart();
     assert!(server.owner.get(&blocked_path).ok()["last_used"].is_string());
     assert_eq!(server.owner.get(&expired_path).ok().get("last_used"), None);
-}
-
-/// A server that speaks NetBird's words, and what it says to a header.
-fn netbird_server() -> Server {
-    Server::start_with(&[("COMPAT__NETBIRD_MESSAGES", "true")])
-}
-
-#[track_caller]
-fn assert_netbird(answer: &Response, status: u16, message: &str) {
-    assert_eq!(answer.error(status), message);
-    assert!(answer.json()["reason"].is_string());
-    assert!(!answer.headers_of("www-authenticate").is_empty());
-}
-
-#[test]
-fn netbirds_own_words_are_used_where_the_configuration_asks() {
-    let server = netbird_server();
-    let (blocked, user, _) = unused_token(&server, "user");
-    block(&server, &user, true);
-    let (expired, ..) = unused_token(&server, "user");
-    expire(&server, &expired);
-    let (human, own) = server.member("user", false);
-    let none = "no valid authentication provided";
-    let invalid = "token invalid";
-    let table: &[(&[&str], u16, &str)] = &[
-        (&[], 401, none),
-        (&["Basic b3duZXI6c2VjcmV0"], 401, none),
-        (&[&format!("Token {}", fresh_token())], 401, invalid),
-        (&["Token nbp_"], 401, invalid),
-        (&["Bearer eyJhbGciOiJub25lIn0.e30."], 401, invalid),
-        (&["Token a", "Token b"], 401, invalid),
-        (&[&format!("Token {expired}")], 401, "token expired"),
-        (&[&format!("Token {blocked}")], 403, "user is blocked"),
-    ];
-    for (values, status, message) in table {
-        assert_netbird(&ask(&server, values), *status, message);
-    }
-    let tokens = format!("{USERS}/{own}/tokens");
-    let body = json!({"name": "a", "expires_in": 1});
-    let post = |client: &Client, body: &Value| client.post(&tokens, body.clone());
-    assert_netbird(&post(&human, &body), 403, "permission denied");
-    let answer = post(&server.owner, &body);
-    assert_netbird(&answer, 403, "admin role required to perform this action");
-    assert_eq!(server.owner.delete("/api/users/nobody").error(404), {
-        "user not found"
-    });
-}
-
-#[test]
-fn a_header_without_a_scheme_is_no_valid_authentication_in_netbirds_words() {
-    let server = netbird_server();
-    for value in ["", &fresh_token()] {
-        let answer = ask(&server, &[value]);
-        assert_netbird(&answer, 401, "no valid authentication provided");
-    }
 }

@@ -17,6 +17,7 @@ mod support;
 mod bad_input;
 mod bad_paths;
 mod cli;
+mod compat;
 mod configuration;
 mod connections;
 mod cors;

@@ -1,14 +1,16 @@
 //! What an operator has: probes, metrics, logs and an orderly end.
 
 use std::collections::HashMap;
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::bad_input::request;
-use crate::support::{Client, Connection, Response, Server, eventually, fresh_token};
+use crate::support::{Client, Connection, Response, Server, eventually, fresh_token, netbird_auth};
 
 const METRICS: (&str, &str) = ("METRICS__LISTEN", "127.0.0.1:0");
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -280,9 +282,16 @@ fn sigterm_and_sigint_end_the_server_with_success() {
 
 #[test]
 fn a_server_that_said_it_is_ready_can_be_stopped_at_once() {
-    for _ in 0..5 {
-        let (code, log) = Server::start().stop();
-        assert_eq!(code, Some(0), "{log:?}");
+    let folder = tempfile::tempdir().unwrap();
+    for _ in 0..20 {
+        let mut server = netbird_auth(folder.path());
+        let mut server = server.arg("serve").stderr(Stdio::piped()).spawn().unwrap();
+        let log = BufReader::new(server.stderr.take().unwrap());
+        let mut lines = log.lines().map_while(Result::ok);
+        assert!(lines.any(|line| line.contains("ready on ")));
+        kill_process(Pid::from_child(&server), Signal::TERM).unwrap();
+        let left: Vec<_> = lines.collect();
+        assert_eq!(server.wait().unwrap().code(), Some(0), "{left:?}");
     }
 }
 
