@@ -54,7 +54,10 @@ impl Connection {
 
     /// Whether the server has closed its side; waits for that.
     pub fn is_at_end(&mut self) -> bool {
-        matches!(self.0.read(&mut [0]), Ok(0) | Err(_))
+        match self.0.read(&mut [0]) {
+            Ok(read) => read == 0,
+            Err(error) => error.kind() == std::io::ErrorKind::ConnectionReset,
+        }
     }
 
     #[track_caller]
