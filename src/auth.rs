@@ -63,7 +63,7 @@ fn presented(headers: &HeaderMap) -> Result<Presented<'_>, AuthFault> {
     let (scheme, credential) = space
         .and_then(|space| value.split_at_checked(space))
         .and_then(|(scheme, rest)| Some((scheme, rest.get(1..)?)))
-        .ok_or(AuthFault::Malformed)?;
+        .ok_or(AuthFault::NoScheme)?;
     let is_token = scheme.eq_ignore_ascii_case(b"Token");
     if !is_token && !scheme.eq_ignore_ascii_case(b"Bearer") {
         return Err(AuthFault::Scheme);
@@ -119,10 +119,10 @@ mod tests {
             (format!("Bearer {TOKEN}"), reached),
             (format!("bEARER {TOKEN}"), reached),
             (format!("  Token {TOKEN}\t "), reached),
-            (String::new(), AuthFault::Malformed),
-            ("Token".to_owned(), AuthFault::Malformed),
-            ("Token ".to_owned(), AuthFault::Malformed),
-            (TOKEN.to_owned(), AuthFault::Malformed),
+            (String::new(), AuthFault::NoScheme),
+            ("Token".to_owned(), AuthFault::NoScheme),
+            ("Token ".to_owned(), AuthFault::NoScheme),
+            (TOKEN.to_owned(), AuthFault::NoScheme),
             (format!("Token  {TOKEN}"), AuthFault::Malformed),
             (format!("Token\t{TOKEN}"), AuthFault::Malformed),
             (format!("Token {TOKEN} x"), AuthFault::Malformed),
@@ -145,7 +145,7 @@ mod tests {
             ),
             ("Bearer nbp_".to_owned(), TokenFault::Malformed.into()),
             ("Bearer abc".to_owned(), AuthFault::Malformed),
-            ("x".repeat(100 * 1024), AuthFault::Malformed),
+            ("x".repeat(100 * 1024), AuthFault::NoScheme),
         ];
         for (value, expected) in table {
             let shown = value.get(..60).unwrap_or(&value);

@@ -29,6 +29,9 @@ pub enum AuthFault {
     /// Not `<scheme> <credential>` with one space.
     #[error("malformed authorization header")]
     Malformed,
+    /// One word, where scheme and credential should be.
+    #[error("malformed authorization header")]
+    NoScheme,
     /// Neither `Token` nor `Bearer`.
     #[error("unknown authorization scheme")]
     Scheme,
@@ -158,7 +161,7 @@ impl ApiError {
             Self::Unauthorized(fault) => match fault {
                 AuthFault::Missing => "missing credentials",
                 AuthFault::Doubled => "more than one authorization header",
-                AuthFault::Malformed => "malformed authorization header",
+                AuthFault::Malformed | AuthFault::NoScheme => "malformed authorization header",
                 AuthFault::Scheme => "unknown authorization scheme",
                 AuthFault::Token(TokenFault::Malformed) => "malformed token",
                 AuthFault::Token(TokenFault::BadChecksum) => "bad token checksum",
@@ -186,7 +189,7 @@ impl ApiError {
         match self {
             Self::Unauthorized(_) if !netbird_messages => "unauthorized".into(),
             Self::Forbidden(_) if !netbird_messages => "forbidden".into(),
-            Self::Unauthorized(AuthFault::Missing | AuthFault::Scheme) => {
+            Self::Unauthorized(AuthFault::Missing | AuthFault::NoScheme | AuthFault::Scheme) => {
                 "no valid authentication provided".into()
             }
             Self::Unauthorized(AuthFault::Expired) => "token expired".into(),

@@ -46,11 +46,15 @@ impl FromRequest for TokenPath {
 
 fn segment(request: &HttpRequest, number: usize) -> Result<String, ApiError> {
     let raw = request.uri().path().split('/').nth(number);
-    raw.and_then(decode)
-        .ok_or_else(|| ApiError::BadRequest("the path is not valid percent-encoded UTF-8".into()))
+    raw.and_then(decode).ok_or_else(|| {
+        ApiError::BadRequest(
+            "the path is not valid percent-encoded UTF-8 without control characters".into(),
+        )
+    })
 }
 
-/// `None` where a `%` is not followed by two hexadecimal digits, or the bytes are no UTF-8.
+/// `None` where a `%` is not followed by two hexadecimal digits, the bytes are no UTF-8, or there
+/// are control characters, which no id has.
 fn decode(raw: &str) -> Option<String> {
     let mut parts = raw.split('%');
     parts.next();
@@ -60,8 +64,10 @@ fn decode(raw: &str) -> Option<String> {
             return None;
         }
     }
-    let decoded = percent_encoding::percent_decode_str(raw).decode_utf8();
-    decoded.ok().map(std::borrow::Cow::into_owned)
+    let decoded = percent_encoding::percent_decode_str(raw)
+        .decode_utf8()
+        .ok()?;
+    (!decoded.contains(char::is_control)).then(|| decoded.into_owned())
 }
 
 #[cfg(test)]
@@ -80,6 +86,8 @@ mod tests {
             ("a%252Fb", Some("a%2Fb")),
             ("a+b", Some("a+b")),
             ("%F0%9F%98%80", Some("😀")),
+            ("%00", None),
+            ("a%0d%0ab", None),
             ("%ff", None),
             ("%c0%af", None),
             ("%ed%a0%80", None),

@@ -1,5 +1,6 @@
 //! What every answer goes through: its id, CORS, errors put into words, panics, counters, the log.
 
+use std::borrow::Cow;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -43,13 +44,13 @@ pub async fn respond(
         let answer = preflight(&extra);
         return Ok(request.into_response(answer));
     }
-    let (method, uri) = (request.method().clone(), request.uri().clone());
+    let (verb, uri) = (request.method().clone(), request.uri().clone());
     let Ok(answered) = AssertUnwindSafe(next.call(request)).catch_unwind().await else {
         app.metrics.panicked();
         app.metrics
             .not_passed(500, ApiError::Internal.metric_reason());
         log::error!(
-            "request.id" = id.as_str(), "http.method" = method.as_str(), "http.path" = path(&uri);
+            "request.id" = id.as_str(), "http.method" = method(&verb), "http.path" = path(&uri);
             "a handler panicked"
         );
         return Err(Panicked { extra }.into());
@@ -61,7 +62,7 @@ pub async fn respond(
     } else {
         app.metrics.passed();
         log::debug!(
-            "request.id" = id.as_str(), "http.method" = method.as_str(), "http.path" = path(&uri),
+            "request.id" = id.as_str(), "http.method" = method(&verb), "http.path" = path(&uri),
             "http.status" = status.as_u16();
             "answered"
         );
@@ -98,7 +99,7 @@ fn refuse(app: &App, response: ServiceResponse, id: Xid) -> ServiceResponse {
         log::log!(
             level,
             "request.id" = id.as_str(), "client.address" = client,
-            "http.method" = request.method().as_str(), "http.path" = path(request.uri()),
+            "http.method" = method(request.method()), "http.path" = path(request.uri()),
             "http.status" = status, "reason" = error.to_string();
             "request refused"
         );
@@ -118,11 +119,27 @@ fn client(app: &App, request: &HttpRequest) -> String {
     }
 }
 
-/// For the log: without the query, and never with a token that somebody put there by mistake.
+/// For the log: without the query, and never with a token that somebody put there by mistake, in
+/// whatever encoding.
 fn path(uri: &Uri) -> &str {
-    match uri.path() {
-        path if path.contains("nbp_") => "(holds a token)",
-        path => path,
+    let mut text = Cow::Borrowed(uri.path());
+    loop {
+        if text.contains("nbp_") {
+            return "(holds a token)";
+        }
+        let decoded = percent_encoding::percent_decode_str(&text).decode_utf8_lossy();
+        if decoded == text {
+            return uri.path();
+        }
+        text = Cow::Owned(decoded.into_owned());
+    }
+}
+
+/// For the log: a method of HTTP's, not whatever stood in its place.
+fn method(method: &Method) -> &str {
+    match method.as_str() {
+        known @ ("GET" | "HEAD" | "POST" | "PUT" | "DELETE" | "OPTIONS" | "PATCH") => known,
+        _ => "other",
     }
 }
 

@@ -59,6 +59,9 @@ impl Serve {
             None => bind(&config)?,
         };
         let (users, tokens) = app.index.counts();
+        // Whoever reads "ready" may send a signal: from here on it means a graceful stop.
+        let system = actix_web::rt::System::new();
+        let stop = system.block_on(async { stop_signal() })?;
         log::info!(
             "ready on {} with {users} users and {tokens} tokens after {} ms",
             shown(listeners.api.local_addr()),
@@ -67,10 +70,7 @@ impl Serve {
         if let Some(metrics) = &listeners.metrics {
             log::info!("metrics on {}", shown(metrics.local_addr()));
         }
-        actix_web::rt::System::new().block_on(async {
-            let stop = stop_signal()?;
-            Ok::<_, Failure>(server::run(listeners, app, writer, stop).await?)
-        })?;
+        system.block_on(server::run(listeners, app, writer, stop))?;
         log::info!("stopped");
         Ok(())
     }

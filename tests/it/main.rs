@@ -15,8 +15,11 @@
 mod support;
 
 mod bad_input;
+mod bad_paths;
 mod cli;
+mod compat;
 mod configuration;
+mod connections;
 mod cors;
 mod credentials;
 mod durability;
@@ -25,6 +28,7 @@ mod first_start;
 mod layers;
 mod operations;
 mod permissions;
+mod secrecy;
 mod setup;
 mod tokens;
 mod tokens_create;

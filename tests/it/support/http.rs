@@ -91,7 +91,7 @@ impl Client {
 }
 
 impl Response {
-    fn parse(answer: &[u8]) -> Option<Self> {
+    pub(super) fn parse(answer: &[u8]) -> Option<Self> {
         let end = answer.windows(4).position(|window| window == b"\r\n\r\n")?;
         let head = std::str::from_utf8(&answer[..end]).ok()?;
         let rest = &answer[end + 4..];

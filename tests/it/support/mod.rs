@@ -1,10 +1,12 @@
 //! What every test stands on: a server of its own, clients, and waiting without sleeping.
 
 mod crowd;
+mod connection;
 mod http;
 mod json;
 mod server;
 
+pub use connection::Connection;
 pub use crowd::Crowd;
 pub use http::{Client, Response};
 pub use json::{human, keys, service, time_of};
