@@ -124,7 +124,7 @@ mod tests {
             ("Token ".to_owned(), AuthFault::NoScheme),
             (TOKEN.to_owned(), AuthFault::NoScheme),
             (format!("Token  {TOKEN}"), AuthFault::Malformed),
-            (format!("Token\t{TOKEN}"), AuthFault::Malformed),
+            (format!("Token\t{TOKEN}"), AuthFault::NoScheme),
             (format!("Token {TOKEN} x"), AuthFault::Malformed),
             (
                 format!("Token {TOKEN}, Token {TOKEN}"),

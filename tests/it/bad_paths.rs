@@ -247,8 +247,8 @@ fn a_token_id_that_cannot_be_one_changes_nothing() {
     let tokens = format!("/api/users/{}/tokens", server.owner_id);
     let before = rows(&server);
     for (id, status) in [
-        ("%00", 404),
-        ("%0d%0a", 404),
+        ("%00", 400),
+        ("%0d%0a", 400),
         ("x", 404),
         ("9M4E2MR0UI3E8A215N4G", 404),
         ("9m4e2mr0ui3e8a215n4w", 404),

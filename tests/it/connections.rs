@@ -244,5 +244,5 @@ async fn a_handler_that_panics_is_a_500_in_json_that_is_counted_and_the_next_req
     .await
     .unwrap();
     handle.stop(true).await;
-    assert!(web::block(|| thread.join()).await.unwrap());
+    assert_eq!(web::block(|| thread.join()).await.unwrap(), Some(true));
 }
