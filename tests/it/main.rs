@@ -14,6 +14,7 @@
 
 mod support;
 
+mod bad_files;
 mod bad_input;
 mod cli;
 mod configuration;
@@ -22,9 +23,11 @@ mod credentials;
 mod durability;
 mod events;
 mod first_start;
+mod index;
 mod layers;
 mod operations;
 mod permissions;
 mod setup;
 mod tokens;
+mod trouble;
 mod users;

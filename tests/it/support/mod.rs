@@ -23,6 +23,29 @@ pub fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     }
 }
 
+/// "Within a second", and one more for a machine that is busy with other tests.
+pub const SOON: Duration = Duration::from_secs(2);
+
+/// Runs `serve`, which must end by itself, and soon.
+#[track_caller]
+pub fn refused_start(mut command: Command) -> Output {
+    let started = Instant::now();
+    let output = command.arg("serve").output().unwrap();
+    assert!(started.elapsed() < SOON, "{:?}", started.elapsed());
+    output
+}
+
+/// The one line of a failed command that says why, beside the one that names the configuration.
+#[track_caller]
+pub fn only_line(output: &Output) -> String {
+    let text = String::from_utf8(output.stderr.clone()).unwrap();
+    let lines = text.lines().filter(|line| !line.contains("configuration:"));
+    let lines: Vec<&str> = lines.collect();
+    assert_eq!(lines.len(), 1, "{text}");
+    assert!(output.stdout.is_empty());
+    lines[0].to_owned()
+}
+
 /// A fresh well-formed token that no server knows.
 pub fn fresh_token() -> String {
     ::netbird_auth::token::PlainToken::generate()
