@@ -267,7 +267,8 @@ proptest! {
 fn a_change_is_judged_by_what_the_same_transaction_did_before() {
     /// What is done to an admin who then asks for something.
     type Before = fn(&Connection, &User, Xid) -> Result<(), Refused>;
-    let table: [(&str, Before, fn(&Refused) -> bool); 5] = [
+    type Expected = fn(&Refused) -> bool;
+    let table: [(&str, Before, Expected); 5] = [
         (
             "blocked",
             |database, user, _| update(database, user, Role::Admin, true),

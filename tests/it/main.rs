@@ -16,12 +16,14 @@ mod support;
 
 mod bad_files;
 mod bad_input;
+mod bootstrap;
 mod cli;
 mod configuration;
 mod cors;
 mod credentials;
 mod durability;
 mod events;
+mod exit_codes;
 mod first_start;
 mod index;
 mod layers;

@@ -187,6 +187,30 @@ fn a_lock_that_nobody_writes_against_is_told_by_a_mark_and_heals() {
 }
 
 #[test]
+fn it_heals_where_neither_a_mark_nor_a_request_writes() {
+    let folder = Arc::new(tempfile::tempdir().unwrap());
+    let server = Server::start_in(folder, &["--no-bootstrap"], String::new());
+    let holder = server.database();
+    holder.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let anonymous = server.anonymous();
+    let setup = || {
+        anonymous.post(
+            "/api/setup",
+            json!({"name": "Ada", "email": "ada@home.arpa"}),
+        )
+    };
+    setup().error(503);
+    eventually("it is told", || {
+        (anonymous.get("/readyz").status == 503).then_some(())
+    });
+    holder.execute_batch("ROLLBACK").unwrap();
+    eventually("ready again", || {
+        (anonymous.get("/readyz").status == 200).then_some(())
+    });
+    assert_eq!(setup().status, 200, "the refused one was not made");
+}
+
+#[test]
 fn a_database_that_was_moved_away_or_replaced_is_not_written() {
     // What stands at the path meanwhile: nothing, or a good database of somebody else.
     for replaced in [false, true] {

@@ -6,6 +6,8 @@ mod server;
 pub use http::{Client, Response};
 pub use server::{Command, Output, Server, id_of, netbird_auth};
 
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// Long enough for the slowest machine; no test takes it unless it fails.
@@ -44,6 +46,11 @@ pub fn only_line(output: &Output) -> String {
     assert_eq!(lines.len(), 1, "{text}");
     assert!(output.stdout.is_empty());
     lines[0].to_owned()
+}
+
+/// Permissions of a file or folder.
+pub fn mode_of(path: &Path) -> u32 {
+    std::fs::metadata(path).unwrap().permissions().mode() & 0o777
 }
 
 /// A fresh well-formed token that no server knows.
