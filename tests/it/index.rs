@@ -18,7 +18,7 @@ use rusqlite::Connection;
 
 const START: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
 
-/// Of users and tokens by their place among all that were ever made.
+/// Of users and tokens by a number: which of all that were ever made, round and round.
 #[derive(Clone, Copy, Debug)]
 enum Operation {
     CreateUser,
@@ -83,6 +83,14 @@ impl House {
         }
     }
 
+    fn user(&self, place: usize) -> Option<&UserId> {
+        self.users.get(place % self.users.len().max(1))
+    }
+
+    fn token(&self, place: usize) -> Option<&(UserId, Xid, TokenHash)> {
+        self.tokens.get(place % self.tokens.len().max(1))
+    }
+
     /// COMMIT, then the index; a change that is refused does nothing.
     fn take_over<T>(&self, changed: Result<Changed<T>, Refused>) -> Option<T> {
         let changed = changed.ok()?;
@@ -100,7 +108,7 @@ impl House {
     }
 
     fn create_token(&mut self, user: &UserId) -> Option<TokenHash> {
-        let request = token();
+        let request = new_token();
         let made = change::create_token(&self.database, START, Actor::System, user, request);
         let token = self.take_over(made)?;
         self.tokens.push((user.clone(), token.id, token.hash));
@@ -108,7 +116,7 @@ impl House {
     }
 
     fn revoke(&self, place: usize) {
-        if let Some((user, id, _)) = self.tokens.get(place) {
+        if let Some((user, id, _)) = self.token(place) {
             let revoke = change::revoke_token(&self.database, START, Actor::System, user, *id);
             self.take_over(revoke);
         }
@@ -116,8 +124,8 @@ impl House {
 
     fn used(&mut self, place: usize, at: i64) {
         let now = Timestamp::from_micros(START.micros() + at);
-        if let Some((.., hash)) = self.tokens.get(place)
-            && self.index.authenticate(hash, now).is_ok()
+        if let Some(&(.., hash)) = self.token(place)
+            && self.index.authenticate(&hash, now).is_ok()
         {
             let mark = self.marks.entry(*hash.as_bytes()).or_insert(now);
             *mark = (*mark).max(now);
@@ -137,7 +145,7 @@ impl House {
         match operation {
             Operation::CreateUser => drop(self.create_user()),
             Operation::Update(place, role, is_blocked) => {
-                if let Some(user) = self.users.get(place) {
+                if let Some(user) = self.user(place) {
                     let update = put(role, is_blocked);
                     let made =
                         change::update_user(&self.database, START, Actor::System, user, update);
@@ -145,13 +153,13 @@ impl House {
                 }
             }
             Operation::DeleteUser(place) => {
-                if let Some(user) = self.users.get(place) {
+                if let Some(user) = self.user(place) {
                     let made = change::delete_user(&self.database, START, Actor::System, user);
                     self.take_over(made);
                 }
             }
             Operation::CreateToken(place) => {
-                if let Some(user) = self.users.get(place).cloned() {
+                if let Some(user) = self.user(place).cloned() {
                     self.create_token(&user);
                 }
             }
@@ -165,7 +173,7 @@ impl House {
             Operation::FlushWhileUsed(place, at) => self.flush(100, |house| house.used(place, at)),
             Operation::FlushWhileRevoked(place) => self.flush(100, |house| house.revoke(place)),
             Operation::Rebuild(place) => {
-                if let Some((user, id, _)) = self.tokens.get(place) {
+                if let Some((user, id, _)) = self.token(place) {
                     let actor = Actor::System;
                     let _ = change::revoke_token(&self.database, START, actor, user, *id);
                 }
@@ -233,7 +241,7 @@ fn machine(role: Role) -> NewUserRequest {
     }
 }
 
-fn token() -> NewTokenRequest {
+fn new_token() -> NewTokenRequest {
     NewTokenRequest {
         hash: PlainToken::generate().unwrap().hash(),
         name: Name::parse("token").unwrap(),
@@ -309,7 +317,7 @@ fn a_change_is_judged_by_what_the_same_transaction_did_before() {
         let actor = Actor::from(&caller);
         let user = &target.id;
         let asked: [Result<(), Refused>; 4] = [
-            change::create_token(&transaction, START, actor, user, token()).map(drop),
+            change::create_token(&transaction, START, actor, user, new_token()).map(drop),
             change::create_user(&transaction, START, actor, machine(Role::User)).map(drop),
             change::update_user(&transaction, START, actor, user, put(Role::Admin, true)).map(drop),
             change::delete_user(&transaction, START, actor, user).map(drop),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use netbird_auth::clock::Timestamp;
+use netbird_auth::token::TokenHash;
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serde_json::{Value, json};
 
@@ -19,6 +20,9 @@ struct Patient {
     machine: String,
     token: Client,
     id: String,
+    /// Another, used at each onset of trouble only, and when that was.
+    other: Client,
+    marked: Timestamp,
     /// Whether the database is where it was.
     has_file: bool,
     /// Every token whose creation was acknowledged.
@@ -28,13 +32,16 @@ struct Patient {
 impl Patient {
     fn new(server: Server) -> Self {
         let machine = server.service_user("auditor");
-        let made = server.owner.post(&tokens_of(&machine), new_token()).ok();
-        let plain = plain_of(&made);
+        let create = || server.owner.post(&tokens_of(&machine), new_token()).ok();
+        let (made, other) = (create(), create());
+        let (plain, other) = (plain_of(&made), plain_of(&other));
         Self {
             token: server.client(&plain),
+            other: server.client(&other),
+            marked: Timestamp::now(),
             id: id_of(&made["personal_access_token"]),
             has_file: true,
-            made: vec![plain],
+            made: vec![plain, other],
             machine,
             server,
         }
@@ -61,17 +68,24 @@ impl Patient {
         output.status.code()
     }
 
+    fn mark(&mut self) {
+        self.marked = Timestamp::now();
+        assert_eq!(self.other.get("/api/users").status, 200);
+    }
+
     /// All that must hold while nothing can be written; `/readyz` says one of the words.
     #[track_caller]
-    fn is_ill(&self, words: &[&str]) {
-        let refused = self.write();
-        refused.error(503);
-        assert!(refused.header("retry-after").is_some());
+    fn is_ill(&mut self, words: &[&str]) {
+        self.mark();
+        // The mark is enough for the trouble to be seen.
         let anonymous = self.server.anonymous();
         let ready = eventually("it is told", || {
             let ready = anonymous.get("/readyz");
             (ready.status == 503).then_some(ready)
         });
+        let refused = self.write();
+        refused.error(503);
+        assert!(refused.header("retry-after").is_some());
         let said = ready.error(503);
         assert!(words.iter().any(|word| said.contains(word)), "{said}");
         assert!(ready.header("retry-after").is_some());
@@ -113,10 +127,8 @@ impl Patient {
             (anonymous.get("/readyz").status == 200).then_some(())
         });
         self.goes_on();
-        let used = self.last_used();
-        eventually("the mark is in the file", || {
-            let written = self.mark_in_file()?;
-            (json!(written).as_str() >= used.as_str()).then_some(())
+        eventually("the mark made meanwhile is in the file", || {
+            (self.mark_in_file(&self.made[1])? >= self.marked).then_some(())
         });
         self.made.push(plain_of(&self.write().ok()));
         self.server.log_line("can be written again");
@@ -131,11 +143,12 @@ impl Patient {
         }
     }
 
-    fn mark_in_file(&self) -> Option<String> {
+    fn mark_in_file(&self, token: &str) -> Option<Timestamp> {
         let database = self.server.database();
-        let sql = "SELECT last_used FROM token_usage JOIN tokens ON number = token WHERE id = ?1";
-        let micros = database.query_row(sql, [&self.id], |row| row.get(0));
-        Some(Timestamp::from_micros(micros.ok()?).to_string())
+        let hash = TokenHash::of_presented(token.as_bytes()).unwrap();
+        let sql = "SELECT last_used FROM token_usage JOIN tokens ON number = token WHERE hash = ?1";
+        let micros = database.query_row(sql, [hash.as_bytes()], |row| row.get(0));
+        Some(Timestamp::from_micros(micros.ok()?))
     }
 }
 
@@ -153,7 +166,7 @@ fn plain_of(made: &Value) -> String {
 
 #[test]
 fn a_database_locked_by_another_program_heals_when_the_lock_ends() {
-    let patient = Patient::new(Server::start());
+    let mut patient = Patient::new(Server::start());
     let holder = patient.server.database();
     holder.execute_batch("BEGIN IMMEDIATE").unwrap();
     std::thread::scope(|threads| {
@@ -164,17 +177,18 @@ fn a_database_locked_by_another_program_heals_when_the_lock_ends() {
         assert_eq!(write.join().unwrap(), 503);
     });
     patient.is_ill(&["locked"]);
-    assert_eq!(patient.mark_in_file(), None, "shown before it was written");
+    let written = patient.mark_in_file(&patient.made[0]);
+    assert_eq!(written, None, "shown before it was written");
     holder.execute_batch("ROLLBACK").unwrap();
     patient.heals();
 }
 
 #[test]
 fn a_lock_that_nobody_writes_against_is_told_by_a_mark_and_heals() {
-    let patient = Patient::new(Server::start());
+    let mut patient = Patient::new(Server::start());
     let holder = patient.server.database();
     holder.execute_batch("BEGIN EXCLUSIVE").unwrap();
-    assert!(patient.last_used().is_string());
+    patient.mark();
     let anonymous = patient.server.anonymous();
     let said = eventually("the flush fails", || {
         let ready = anonymous.get("/readyz");
@@ -182,6 +196,7 @@ fn a_lock_that_nobody_writes_against_is_told_by_a_mark_and_heals() {
     });
     assert!(said.contains("locked"), "{said}");
     patient.goes_on();
+    assert!(patient.last_used().is_string());
     holder.execute_batch("COMMIT").unwrap();
     patient.heals();
 }
@@ -253,24 +268,31 @@ fn a_deleted_database_is_not_written_and_stays_an_error() {
 
 #[test]
 fn a_full_disk_heals_when_there_is_room_again() {
-    // Nothing fits; or the first pages of a transaction do, and the rest does not.
-    for room in [None, Some(6000)] {
-        let patient = Patient::new(start_ignoring_the_size_signal());
-        let log = patient.server.path().with_file_name("test.db-wal");
-        let limit = room.map_or(0, |room| fs::metadata(&log).unwrap().len() + room);
-        limit_file_size(&patient.server, Some(limit));
-        patient.is_ill(&["full", "can't be written"]);
-        // In one batch as well.
-        std::thread::scope(|threads| {
-            let writes: Vec<_> = (0..8).map(|_| threads.spawn(|| patient.write())).collect();
-            for write in writes {
-                write.join().unwrap().error(503);
-            }
-        });
-        patient.is_ill(&["full", "can't be written"]);
-        limit_file_size(&patient.server, None);
-        patient.heals();
-    }
+    let mut patient = Patient::new(start_ignoring_the_size_signal());
+    limit_file_size(&patient.server, Some(0));
+    patient.is_ill(&["full", "can't be written"]);
+    limit_file_size(&patient.server, None);
+    patient.heals();
+}
+
+#[test]
+fn a_disk_that_is_full_in_the_midst_of_a_transaction_undoes_all_of_it() {
+    let mut patient = Patient::new(start_ignoring_the_size_signal());
+    let log = patient.server.path().with_file_name("test.db-wal");
+    // One page fits and a bit of the next: too little for a token, whichever batch it is in.
+    let limit = fs::metadata(&log).unwrap().len() + 6000;
+    limit_file_size(&patient.server, Some(limit));
+    std::thread::scope(|threads| {
+        let write = || patient.write();
+        let writes: Vec<_> = (0..8).map(|_| threads.spawn(write)).collect();
+        for write in writes {
+            write.join().unwrap().error(503);
+        }
+    });
+    patient.mark();
+    patient.goes_on();
+    limit_file_size(&patient.server, None);
+    patient.heals();
 }
 
 /// A file that grows over the limit is then an error for the server, as on a full disk, and not a
