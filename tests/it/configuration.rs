@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::support::{Command, fresh_token, netbird_auth, only_line};
+use crate::support::{Command, ended, fresh_token, netbird_auth, only_line, refused_start};
 
 /// `config check` below a folder, with nothing set that the folder does not have.
 fn check(folder: &Path) -> Command {
@@ -105,10 +105,9 @@ fn a_wrong_setting_ends_the_start_with_2_and_names_file_line_key_and_the_right_n
     for (text, line, words) in table {
         fs::write(&file, text).unwrap();
         for arguments in [&["serve"][..], &["config", "check"], &["user", "list"]] {
-            let output = netbird_auth(folder.path())
-                .args(arguments)
-                .output()
-                .unwrap();
+            let mut command = netbird_auth(folder.path());
+            command.args(arguments);
+            let output = ended(command);
             let said = only_line(&output);
             assert_eq!(output.status.code(), Some(2), "{said}");
             assert!(
@@ -121,11 +120,9 @@ fn a_wrong_setting_ends_the_start_with_2_and_names_file_line_key_and_the_right_n
         }
     }
     fs::remove_file(&file).unwrap();
-    let output = netbird_auth(folder.path())
-        .env("NETBIRD_AUTH_SERVER__LISEN", "127.0.0.1:0")
-        .arg("serve")
-        .output()
-        .unwrap();
+    let mut command = netbird_auth(folder.path());
+    command.env("NETBIRD_AUTH_SERVER__LISEN", "127.0.0.1:0");
+    let output = refused_start(command);
     assert_eq!(output.status.code(), Some(2));
     assert!(only_line(&output).contains("`NETBIRD_AUTH_SERVER__LISTEN`"));
     assert!(!folder.path().join("test.db").exists());
@@ -136,12 +133,11 @@ fn both_forms_of_a_secret_at_once_are_refused_and_neither_is_shown() {
     let folder = tempfile::tempdir().unwrap();
     let secret = folder.path().join("secret");
     fs::write(&secret, fresh_token()).unwrap();
-    let output = netbird_auth(folder.path())
+    let mut command = netbird_auth(folder.path());
+    command
         .env("NETBIRD_AUTH_BOOTSTRAP__TOKEN", fresh_token())
-        .env("NETBIRD_AUTH_BOOTSTRAP__TOKEN_FILE", &secret)
-        .arg("serve")
-        .output()
-        .unwrap();
+        .env("NETBIRD_AUTH_BOOTSTRAP__TOKEN_FILE", &secret);
+    let output = refused_start(command);
     assert_eq!(output.status.code(), Some(2));
     let said = only_line(&output);
     assert!(

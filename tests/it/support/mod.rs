@@ -8,7 +8,10 @@ pub use server::{Command, Output, Server, id_of, netbird_auth};
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
 
 /// Long enough for the slowest machine; no test takes it unless it fails.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -28,13 +31,33 @@ pub fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
 /// "Within a second", and one more for a machine that is busy with other tests.
 pub const SOON: Duration = Duration::from_secs(2);
 
+/// Runs a command that must end by itself, and soon.
+#[track_caller]
+pub fn ended(mut command: Command) -> Output {
+    let child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let pid = Pid::from_child(&child);
+    let (sender, end) = std::sync::mpsc::channel();
+    let started = Instant::now();
+    std::thread::spawn(move || sender.send(child.wait_with_output()));
+    let Ok(output) = end.recv_timeout(PATIENCE) else {
+        let _ = kill_process(pid, Signal::KILL);
+        panic!("it runs on: {command:?}");
+    };
+    let took = started.elapsed();
+    assert!(took < SOON, "{command:?} took {took:?}");
+    output.unwrap()
+}
+
 /// Runs `serve`, which must end by itself, and soon.
 #[track_caller]
 pub fn refused_start(mut command: Command) -> Output {
-    let started = Instant::now();
-    let output = command.arg("serve").output().unwrap();
-    assert!(started.elapsed() < SOON, "{:?}", started.elapsed());
-    output
+    command.arg("serve");
+    ended(command)
 }
 
 /// The one line of a failed command that says why, beside the one that names the configuration.
