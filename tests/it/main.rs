@@ -14,8 +14,10 @@
 
 mod support;
 
+mod bad_files;
 mod bad_input;
 mod bad_paths;
+mod bootstrap;
 mod cli;
 mod compat;
 mod configuration;
@@ -24,7 +26,9 @@ mod cors;
 mod credentials;
 mod durability;
 mod events;
+mod exit_codes;
 mod first_start;
+mod index;
 mod layers;
 mod operations;
 mod permissions;
@@ -32,6 +36,7 @@ mod secrecy;
 mod setup;
 mod tokens;
 mod tokens_create;
+mod trouble;
 mod users;
 mod users_change;
 mod users_create;

@@ -12,7 +12,12 @@ pub use http::{Client, Response};
 pub use json::{human, keys, service, time_of};
 pub use server::{Command, Output, Server, id_of, netbird_auth};
 
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
 
 /// Long enough for the slowest machine; no test takes it unless it fails.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -27,6 +32,54 @@ pub fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
         assert!(Instant::now() < until, "in vain: {what}");
         std::thread::yield_now();
     }
+}
+
+/// "Within a second", and one more for a machine that is busy with other tests.
+pub const SOON: Duration = Duration::from_secs(2);
+
+/// Runs a command that must end by itself, and soon.
+#[track_caller]
+pub fn ended(mut command: Command) -> Output {
+    let child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let pid = Pid::from_child(&child);
+    let (sender, end) = std::sync::mpsc::channel();
+    let started = Instant::now();
+    std::thread::spawn(move || sender.send(child.wait_with_output()));
+    let Ok(output) = end.recv_timeout(PATIENCE) else {
+        let _ = kill_process(pid, Signal::KILL);
+        panic!("it runs on: {command:?}");
+    };
+    let took = started.elapsed();
+    assert!(took < SOON, "{command:?} took {took:?}");
+    output.unwrap()
+}
+
+/// Runs `serve`, which must end by itself, and soon.
+#[track_caller]
+pub fn refused_start(mut command: Command) -> Output {
+    command.arg("serve");
+    ended(command)
+}
+
+/// The one line of a failed command that says why, beside the one that names the configuration.
+#[track_caller]
+pub fn only_line(output: &Output) -> String {
+    let text = String::from_utf8(output.stderr.clone()).unwrap();
+    let lines = text.lines().filter(|line| !line.contains("configuration:"));
+    let lines: Vec<&str> = lines.collect();
+    assert_eq!(lines.len(), 1, "{text}");
+    assert!(output.stdout.is_empty());
+    lines[0].to_owned()
+}
+
+/// Permissions of a file or folder.
+pub fn mode_of(path: &Path) -> u32 {
+    std::fs::metadata(path).unwrap().permissions().mode() & 0o777
 }
 
 /// A fresh well-formed token that no server knows.

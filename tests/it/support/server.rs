@@ -82,6 +82,13 @@ impl Server {
         for (name, value) in &settings {
             command.env(format!("NETBIRD_AUTH_{name}"), value);
         }
+        let mut server = Self::start_by(command, folder, token);
+        server.settings = settings;
+        server
+    }
+
+    /// A server that a test's own command starts, such as [`netbird_auth`] by way of a shell.
+    pub fn start_by(mut command: Command, folder: Arc<TempDir>, token: String) -> Self {
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -116,7 +123,7 @@ impl Server {
             owner_id: String::new(),
             child,
             log,
-            settings,
+            settings: Vec::new(),
         };
         server.owner_id = server.find_owner_id();
         server
