@@ -126,6 +126,9 @@ pub enum Denied {
     /// The role owner moves by the owner's hand only.
     #[error("only the owner gives or takes the role owner")]
     OwnerRole,
+    /// There is always one who can do everything.
+    #[error("an owner stays owner until the role is given to another")]
+    OwnerNeeded,
     /// An owner stays able to work.
     #[error("an owner can't be blocked")]
     OwnerBlocked,
@@ -240,7 +243,10 @@ pub fn change_user(
 /// The rule that is broken.
 pub fn change_owner(target: &User, role: Role, is_blocked: bool) -> Result<(), Denied> {
     if role != Role::Owner {
-        return Ok(());
+        return match target.role {
+            Role::Owner => Err(Denied::OwnerNeeded),
+            _ => Ok(()),
+        };
     }
     if target.is_service {
         return Err(Denied::ServiceOwner);
@@ -396,6 +402,10 @@ mod tests {
                 Err(Denied::InactiveOwner),
             ),
         ];
+        assert_eq!(
+            change_owner(&owner, Role::Admin, false),
+            Err(Denied::OwnerNeeded)
+        );
         for (caller, target, role, is_blocked, expected) in table {
             assert_eq!(
                 change_user(caller, target, role, is_blocked),

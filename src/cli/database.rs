@@ -8,7 +8,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use super::failure::Failure;
 use crate::change::{Changed, Refused};
 use crate::clock::Timestamp;
-use crate::store;
+use crate::store::{self, StoreError};
 use crate::user::{User, UserId};
 
 /// How long a command waits while a server writes.
@@ -24,10 +24,16 @@ pub(super) fn change<T>(
     path: &Path,
     change: impl FnOnce(&Transaction<'_>, Timestamp) -> Result<Changed<T>, Refused>,
 ) -> Result<T, Failure> {
+    let named = |error: rusqlite::Error| StoreError::from(error).at(path);
     let mut connection = open(path)?;
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let changed = change(&transaction, Timestamp::now())?;
-    transaction.commit()?;
+    let transaction = connection
+        .transaction_with_behavior(TransactionBehavior::Immediate)
+        .map_err(named)?;
+    let changed = change(&transaction, Timestamp::now()).map_err(|refused| match refused {
+        Refused::Store(error) => Refused::Store(error.at(path)),
+        refused => refused,
+    })?;
+    transaction.commit().map_err(named)?;
     Ok(changed.value)
 }
 

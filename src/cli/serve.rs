@@ -50,7 +50,8 @@ impl Serve {
             Presence::Absent => {
                 // An address in use ends the start before a token is shown.
                 let listeners = bind(&config)?;
-                (self.first_start(config, &path)?, Some(listeners))
+                let address = listeners.api.local_addr()?;
+                (self.first_start(config, &path, address)?, Some(listeners))
             }
         };
         let (app, writer) = open(&config, &path)?;
@@ -76,7 +77,12 @@ impl Serve {
     }
 
     /// Makes the database; shows the owner's token, this once.
-    fn first_start(&self, config: Config, path: &Path) -> Result<Config, Failure> {
+    fn first_start(
+        &self,
+        config: Config,
+        path: &Path,
+        address: SocketAddr,
+    ) -> Result<Config, Failure> {
         if self.no_bootstrap {
             store::create_database(path, |_| Ok::<_, StoreError>(()))?;
             log::info!(
@@ -85,9 +91,7 @@ impl Serve {
             );
             return Ok(config);
         }
-        let Config {
-            bootstrap, server, ..
-        } = config;
+        let bootstrap = config.bootstrap;
         let given = bootstrap.token.is_some();
         let owner = owner(bootstrap)?;
         let now = Timestamp::now();
@@ -105,10 +109,9 @@ impl Serve {
                 out.display()
             ),
             None if given => log::info!("the owner's token is the configured one, until {end}"),
-            None => output::print(&greeting(path, owner.token.expose(), end, server.listen))?,
+            None => output::print(&greeting(path, owner.token.expose(), end, address))?,
         }
         Ok(Config {
-            server,
             bootstrap: config::Bootstrap::default(),
             ..config
         })
@@ -131,8 +134,8 @@ fn forget_killed_start(database: &Path, token_file: &Path) -> Result<(), Failure
     )))
 }
 
-fn greeting(database: &Path, token: &str, end: Timestamp, listen: SocketAddr) -> String {
-    let url = url_of(listen);
+fn greeting(database: &Path, token: &str, end: Timestamp, address: SocketAddr) -> String {
+    let url = url_of(address);
     format!(
         "\nMade {} with you as its owner. Your token is shown this once; it is good until {end}:\n\
          \n    {token}\n\
@@ -157,7 +160,7 @@ pub(super) fn url_of(listen: SocketAddr) -> String {
 /// Everything is in memory before the port is opened: nothing that was revoked meanwhile passes.
 fn open(config: &Config, path: &Path) -> Result<(Arc<App>, WriterThread), Failure> {
     let connection = store::open_writer(path, START_PATIENCE)?;
-    let index = Index::load(&connection).map_err(StoreError::from)?;
+    let index = Index::load(&connection).map_err(|error| StoreError::from(error).at(path))?;
     let index = Arc::new(index);
     let readers = store::open_readers(path)?;
     let (writer, thread) = Writer::start(Start {

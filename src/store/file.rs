@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use r2d2_sqlite::SqliteConnectionManager;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::migrate::{LATEST, SCHEMA};
@@ -155,10 +156,17 @@ pub fn open_writer(path: &Path, patience: Duration) -> Result<Connection, StoreE
     if inspect(path)? == Presence::Absent {
         return Err(StoreError::Missing(path.to_owned()));
     }
+    prepare(path, patience).map_err(|error| error.at(path))
+}
+
+fn prepare(path: &Path, patience: Duration) -> Result<Connection, StoreError> {
+    let has_log = beside(path, "-wal").exists();
     let mut connection = connect(path, patience)?;
     if connection.is_readonly("main")? {
         return Err(StoreError::ReadOnly(path.to_owned()));
     }
+    // A file that is refused below stays as it is: closing must not play a log into it.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, has_log)?;
     connection.execute_batch(
         "PRAGMA journal_mode = WAL;
          PRAGMA synchronous = FULL;
@@ -168,6 +176,7 @@ pub fn open_writer(path: &Path, patience: Duration) -> Result<Connection, StoreE
          PRAGMA journal_size_limit = 16777216;",
     )?;
     super::migrate(&mut connection, path)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
 }

@@ -26,7 +26,7 @@ pub use users::{
     set_role, update_user, user_by_id, user_by_number, users_after,
 };
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A pool of connections that only read.
 pub type Readers = r2d2::Pool<r2d2_sqlite::SqliteConnectionManager>;
@@ -82,7 +82,49 @@ pub enum StoreError {
     /// SQLite refused: locked, full, damaged …
     #[error("database: {0}")]
     Sqlite(#[from] rusqlite::Error),
+    /// The same, where the file is known.
+    #[error("{}: {}", .path.display(), explain(.source))]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: rusqlite::Error,
+    },
+    /// SQLite gave the transaction up in the middle.
+    #[error("database: a full or failing disk undid the transaction")]
+    TransactionLost,
     /// No reader came free.
     #[error("database readers: {0}")]
     Readers(#[from] r2d2::Error),
+}
+
+impl StoreError {
+    /// Names the file in what SQLite says.
+    #[must_use]
+    pub fn at(self, path: &Path) -> Self {
+        match self {
+            Self::Sqlite(source) => Self::File {
+                path: path.to_owned(),
+                source,
+            },
+            other => other,
+        }
+    }
+}
+
+/// What SQLite says, and the next step.
+fn explain(error: &rusqlite::Error) -> String {
+    use rusqlite::ErrorCode;
+    let hint = match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            "another program holds it; stop that or wait, and try again"
+        }
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            "the file is damaged: restore a backup"
+        }
+        Some(ErrorCode::DiskFull) => "the disk is full: make room",
+        Some(ErrorCode::ReadOnly) => "make the file and its folder writable for this user",
+        _ => return error.to_string(),
+    };
+    format!("{error}; {hint}")
 }

@@ -87,10 +87,14 @@ impl Worker {
     }
 
     fn make(&mut self, batch: Vec<Job>) {
-        let made = self.transaction(PATIENCE, |connection| run_batch(connection, batch));
-        let Some((ran, event)) = made else {
-            return; // The answers were dropped: each asker gets "unavailable".
-        };
+        // Both outlive the transaction: where it fails, the status says so before the askers, whose
+        // answers are dropped with them, learn that nothing was done.
+        let mut waiting = batch.into_iter();
+        let mut ran = Vec::new();
+        let made = self.transaction(PATIENCE, |connection| {
+            run_batch(connection, &mut waiting, &mut ran)
+        });
+        let Some(event) = made else { return };
         self.followed.own_commit(event);
         for done in ran {
             for effect in done.result.into_iter().flatten() {
@@ -237,38 +241,136 @@ impl Worker {
     }
 }
 
-/// Runs each change in its savepoint; the newest audit event with them.
-fn run_batch(connection: &Connection, batch: Vec<Job>) -> Result<(Vec<Ran>, i64), StoreError> {
+/// Runs each change in its savepoint; gives the newest audit event with them.
+fn run_batch(
+    connection: &Connection,
+    waiting: &mut impl Iterator<Item = Job>,
+    done: &mut Vec<Ran>,
+) -> Result<i64, StoreError> {
     let now = Timestamp::now();
-    let mut done = Vec::with_capacity(batch.len());
-    for job in batch {
+    for job in waiting {
         connection.execute_batch("SAVEPOINT change")?;
         let ran = job(connection, now);
+        if let Err(Unmade::Failed(error)) = &ran.result {
+            log::error!("a change could not be made: {error}");
+        }
         // A full or failing disk can undo the whole transaction inside a savepoint: going on would
         // commit each further statement by itself.
         if connection.is_autocommit() {
-            return Err(match ran.result {
-                Err(Unmade::Failed(error)) => error,
-                _ => rusqlite::Error::ExecuteReturnedResults.into(),
-            });
+            return Err(StoreError::TransactionLost);
         }
         match &ran.result {
             Ok(_) => connection.execute_batch("RELEASE change")?,
-            Err(unmade) => {
-                connection.execute_batch("ROLLBACK TO change; RELEASE change")?;
-                if let Unmade::Failed(error) = unmade {
-                    log::error!("a change could not be made: {error}");
-                }
-            }
+            Err(_) => connection.execute_batch("ROLLBACK TO change; RELEASE change")?,
         }
         done.push(ran);
     }
-    let event = store::last_audit_number(connection)?;
-    Ok((done, event))
+    Ok(store::last_audit_number(connection)?)
 }
 
 /// The cheapest statement that really writes a page.
 fn rewrite_version(connection: &Connection) -> Result<(), StoreError> {
     store::rewrite_version(connection)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::change::{self, Actor, NewUserRequest};
+    use crate::user::{Name, Role};
+    use crate::writer::{Ran, Start, Unmade};
+
+    struct Fixture {
+        _folder: tempfile::TempDir,
+        worker: Worker,
+    }
+
+    fn fixture() -> Fixture {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("test.db");
+        store::create_database(&path, |_| Ok::<_, StoreError>(())).unwrap();
+        let connection = store::open_writer(&path, PATIENCE).unwrap();
+        let index = Arc::new(Index::load(&connection).unwrap());
+        let start = Start {
+            connection,
+            path,
+            index,
+            owner_token: None,
+        };
+        let (_, queue) = crossbeam_channel::bounded(1);
+        Fixture {
+            worker: Worker::new(start, queue, Arc::default()).unwrap(),
+            _folder: folder,
+        }
+    }
+
+    /// A job that makes a user; what it answers is counted.
+    fn makes_a_user(answers: &Arc<std::sync::atomic::AtomicUsize>) -> Job {
+        let answers = Arc::clone(answers);
+        Box::new(move |connection, now| {
+            let request = NewUserRequest {
+                id: None,
+                role: Role::User,
+                auto_groups: Box::new([]),
+                is_service: true,
+                name: Name::parse("machine").unwrap(),
+                email: Name::parse("").unwrap(),
+            };
+            let made = change::create_user(connection, now, Actor::System, request).unwrap();
+            Ran {
+                result: Ok(made.effects),
+                answer: Box::new(move || {
+                    answers.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                }),
+            }
+        })
+    }
+
+    /// A job during which the disk undoes the whole transaction.
+    fn undone() -> Job {
+        Box::new(|connection, _| {
+            connection.execute_batch("ROLLBACK").unwrap();
+            Ran {
+                result: Err(Unmade::Failed(rusqlite::Error::InvalidQuery.into())),
+                answer: Box::new(|| panic!("a failure was answered")),
+            }
+        })
+    }
+
+    #[test]
+    fn a_transaction_that_the_disk_undid_takes_the_whole_batch_with_it() {
+        let mut fixture = fixture();
+        let worker = &mut fixture.worker;
+        let answers = Arc::default();
+        let batch = vec![makes_a_user(&answers), undone(), makes_a_user(&answers)];
+        worker.make(batch);
+        assert_eq!(Arc::strong_count(&answers), 1, "an answer is kept for ever");
+        assert_eq!(answers.load(std::sync::atomic::Ordering::SeqCst), 0);
+        assert!(worker.connection.is_autocommit());
+        assert!(worker.status.trouble().is_some());
+        assert_eq!(worker.index.counts(), (0, 0));
+        let stored = Index::load(&worker.connection).unwrap().counts();
+        assert_eq!(stored, (0, 0));
+
+        worker.make(vec![makes_a_user(&answers)]);
+        assert_eq!(answers.load(std::sync::atomic::Ordering::SeqCst), 1);
+        assert!(worker.status.trouble().is_none());
+        assert_eq!(worker.index.counts(), (1, 0));
+    }
+
+    #[test]
+    fn a_transaction_that_fails_is_rolled_back_before_the_next() {
+        let mut fixture = fixture();
+        let worker = &mut fixture.worker;
+        let failed = worker.transaction(PATIENCE, |connection| {
+            connection.execute_batch("INSERT INTO users (id) VALUES ('incomplete')")?;
+            Ok(())
+        });
+        assert!(failed.is_none());
+        assert!(worker.connection.is_autocommit());
+        let answers = Arc::default();
+        worker.make(vec![makes_a_user(&answers)]);
+        assert_eq!(answers.load(std::sync::atomic::Ordering::SeqCst), 1);
+    }
 }

@@ -96,10 +96,10 @@ fn nothing_outside_the_store_contains_sql() {
 }
 
 #[test]
-fn modules_above_error_know_no_http() {
+fn modules_above_answer_know_no_http() {
     let order = order();
-    let error = order.iter().position(|module| module == "error").unwrap();
-    let above: BTreeSet<&String> = order[..error].iter().collect();
+    let answer = order.iter().position(|module| module == "answer").unwrap();
+    let above: BTreeSet<&String> = order[..answer].iter().collect();
     let wrong: Vec<String> = sources()
         .into_iter()
         .filter(|source| above.contains(&source.module) && source.code.contains("actix"))

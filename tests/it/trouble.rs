@@ -261,7 +261,7 @@ fn a_deleted_database_is_not_written_and_stays_an_error() {
     patient.has_file = false;
     patient.is_ill(&["replaced or deleted"]);
     let (code, log) = patient.server.stop();
-    assert_eq!(code, Some(0));
+    assert_eq!(code, Some(1), "the last marks are lost");
     let told = log.iter().any(|line| line.contains("could not be written"));
     assert!(told, "{}", log.join("\n"));
 }
