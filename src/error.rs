@@ -217,7 +217,9 @@ impl ApiError {
                     header,
                     ", error=\"insufficient_scope\", error_description=\"{denied}\""
                 );
-                response.append_header((WWW_AUTHENTICATE, header));
+                response
+                    .append_header((WWW_AUTHENTICATE, header))
+                    .append_header((WWW_AUTHENTICATE, TOKEN_CHALLENGE));
             }
             Self::Method(allowed) => {
                 response.insert_header((ALLOW, allowed.as_str()));
@@ -240,9 +242,10 @@ impl ApiError {
     }
 }
 
+const TOKEN_CHALLENGE: &str = "Token realm=\"netbird-auth\"";
+
 /// RFC 6750 §3: no error code where no credential was shown, so that a client just asks for one.
 fn challenge(response: &mut HttpResponseBuilder, fault: AuthFault) {
-    const TOKEN: &str = "Token realm=\"netbird-auth\"";
     let bearer = match fault {
         AuthFault::Missing => "Bearer realm=\"netbird-auth\"".to_owned(),
         fault => format!(
@@ -251,7 +254,7 @@ fn challenge(response: &mut HttpResponseBuilder, fault: AuthFault) {
     };
     response
         .append_header((WWW_AUTHENTICATE, bearer))
-        .append_header((WWW_AUTHENTICATE, TOKEN));
+        .append_header((WWW_AUTHENTICATE, TOKEN_CHALLENGE));
 }
 
 #[derive(serde::Serialize)]

@@ -4,12 +4,13 @@
 use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
+use zeroize::Zeroizing;
 
 use crate::change::{self, FirstOwner, NewTokenRequest, Refused};
 use crate::clock::Timestamp;
 use crate::index::Index;
 use crate::store::{self, StoreError};
-use crate::token::{Lifetime, PlainToken, TokenHash};
+use crate::token::{Lifetime, PlainToken, TOKEN_LENGTH, TokenHash};
 use crate::user::{Name, User};
 
 /// Who owns a new database.
@@ -62,18 +63,47 @@ impl Owner {
         now: Timestamp,
         out: Option<&Path>,
     ) -> Result<User, Refused> {
+        if let Some(out) = out {
+            forget_killed_start(database, out)?;
+        }
         let mut written = None;
         let made = store::create_database(database, |connection| {
             let user = self.create(connection, now, out)?;
             written = out;
             Ok(user)
         });
-        if let (Err(_), Some(written)) = (&made, written) {
-            // The token in it is of no use: its owner was not made.
-            let _ = std::fs::remove_file(written);
+        if made.is_err() {
+            // In this order: what is unfinished tells a start after a kill that the token is of no
+            // use, its owner not being made.
+            if let Some(written) = written {
+                let _ = std::fs::remove_file(written);
+            }
+            store::discard_unfinished(database);
         }
         made
     }
+}
+
+/// A start that was killed leaves its unfinished database, and maybe the file of a token that
+/// never came to be.
+fn forget_killed_start(database: &Path, out: &Path) -> Result<(), StoreError> {
+    let is_ours = |text: &str| text.len() <= TOKEN_LENGTH + 1 && "nbp_".starts_with(head(text));
+    if store::is_unfinished(database) && read(out).is_some_and(|text| is_ours(&text)) {
+        std::fs::remove_file(out).map_err(|source| StoreError::Io {
+            path: out.to_owned(),
+            source,
+        })?;
+    }
+    Ok(())
+}
+
+/// The first characters, which tell a token that was written in part from other text.
+fn head(text: &str) -> &str {
+    text.get(..4).unwrap_or(text)
+}
+
+fn read(path: &Path) -> Option<Zeroizing<String>> {
+    std::fs::read_to_string(path).ok().map(Zeroizing::new)
 }
 
 /// What the first token is called.
@@ -100,17 +130,18 @@ impl OwnerTokenFile {
     /// The file of a database whose token is not used yet.
     pub fn find(database: &Path, index: &Index) -> Option<Self> {
         let path = Self::path_for(database);
-        let text = std::fs::read_to_string(&path).ok()?;
-        let hash = PlainToken::parse(text.trim()).ok()?.hash();
+        let hash = PlainToken::parse(read(&path)?.trim()).ok()?.hash();
         index.knows_token(&hash).then_some(Self { path, hash })
     }
 
-    /// Takes the file away: whoever used the token has it.
+    /// Takes the file away: whoever used the token has it, and a revoked one is of no use.
     pub fn remove(self) {
         let path = self.path.display();
         match std::fs::remove_file(&self.path) {
-            Ok(()) => log::info!("the owner token was used: removed the file {path}"),
-            Err(error) => log::warn!("the owner token was used: remove the file {path} ({error})"),
+            Ok(()) => log::info!("the owner token was used or revoked: removed the file {path}"),
+            Err(error) => {
+                log::warn!("the owner token was used or revoked: remove the file {path} ({error})")
+            }
         }
     }
 }

@@ -8,6 +8,9 @@ use crate::clock::Timestamp;
 /// Longest user id, name or e-mail address, in bytes.
 pub const LONGEST_TEXT: usize = 255;
 
+/// Most groups of one user; more is no use, and each is an event in the audit trail.
+pub const MOST_GROUPS: usize = 256;
+
 /// A user's row number in the database. Never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UserNumber(pub u32);
@@ -37,6 +40,12 @@ pub enum TextFault {
     /// C0, DEL or C1 (Unicode category Cc).
     #[error("must not contain control characters")]
     ControlCharacter,
+    /// No e-mail address.
+    #[error("must be an e-mail address")]
+    NoAddress,
+    /// More than [`MOST_GROUPS`].
+    #[error("must be at most 256")]
+    TooMany,
     /// An id that means something else.
     #[error("must not be one of current, sys, -, . and ..")]
     Reserved,
@@ -111,6 +120,17 @@ impl Name {
         Self::parse(text)
     }
 
+    /// Reads an e-mail address: something, `@`, something. Nothing is ever sent to it.
+    ///
+    /// # Errors
+    /// [`TextFault`] for a text that can't be one.
+    pub fn parse_email(text: &str) -> Result<Self, TextFault> {
+        match text.split_once('@') {
+            Some((user, host)) if !user.is_empty() && !host.is_empty() => Self::parse(text),
+            _ => Err(TextFault::NoAddress),
+        }
+    }
+
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -121,6 +141,19 @@ impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// Reads the ids of a user's groups.
+///
+/// # Errors
+/// [`TextFault`] for too many, or for the first that can't be one.
+pub fn parse_groups<'a>(ids: impl Iterator<Item = &'a str>) -> Result<Box<[Box<str>]>, TextFault> {
+    let check = |id| Name::parse_non_empty(id).map(|Name(id)| id);
+    let groups: Box<[Box<str>]> = ids.map(check).collect::<Result<_, _>>()?;
+    if groups.len() > MOST_GROUPS {
+        return Err(TextFault::TooMany);
+    }
+    Ok(groups)
 }
 
 fn check_text(text: &str) -> Result<(), TextFault> {

@@ -11,13 +11,10 @@ use serde_json::{Map, Value};
 
 use crate::error::ApiError;
 use crate::json;
-use crate::user::{Name, TextFault};
+use crate::user::{Name, TextFault, parse_groups};
 
 /// Longest body, in bytes.
 pub const LONGEST_BODY: usize = 64 * 1024;
-
-/// Groups of one user; more is no use, and each is a line in the audit trail.
-const MOST_GROUPS: usize = 256;
 
 /// A body that was read whole and not looked at. The Content-Type does not matter.
 pub struct Body(Bytes);
@@ -90,11 +87,8 @@ impl Fields {
 
     /// An e-mail address, which must be there: something, `@`, something.
     pub fn required_email(&self) -> Result<Name, ApiError> {
-        let email = self.required_name("email")?;
-        match email.as_str().split_once('@') {
-            Some((user, host)) if !user.is_empty() && !host.is_empty() => Ok(email),
-            _ => Err(ApiError::Invalid("email must be an e-mail address".into())),
-        }
+        let text = self.text("email")?.unwrap_or_default();
+        Name::parse_email(text).map_err(|fault| invalid_text("email", fault))
     }
 
     /// `auto_groups`: `None` where it is absent.
@@ -104,17 +98,11 @@ impl Fields {
         };
         let wrong = || wrong_type("auto_groups", "a list of strings");
         let list = value.as_array().ok_or_else(wrong)?;
-        let mut groups: Vec<Box<str>> = Vec::with_capacity(list.len());
-        for group in list {
-            let group = group.as_str().ok_or_else(wrong)?;
-            Name::parse_non_empty(group).map_err(|fault| invalid_text("a group", fault))?;
-            groups.push(group.into());
-        }
-        if groups.len() > MOST_GROUPS {
-            let message = format!("auto_groups must be at most {MOST_GROUPS}");
-            return Err(ApiError::Invalid(message.into()));
-        }
-        Ok(Some(groups.into()))
+        let ids: Option<Vec<&str>> = list.iter().map(Value::as_str).collect();
+        let groups = parse_groups(ids.ok_or_else(wrong)?.into_iter());
+        groups
+            .map(Some)
+            .map_err(|fault| invalid_text("auto_groups", fault))
     }
 }
 

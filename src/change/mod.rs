@@ -15,6 +15,7 @@ pub use users::{
 
 use rusqlite::Connection;
 
+use crate::clock::Timestamp;
 use crate::index::Effect;
 use crate::policy::{self, Denied, Module, Operation};
 use crate::store::{self, Initiator, StoreError};
@@ -55,8 +56,8 @@ pub enum Missing {
 /// Why a change was not made.
 #[derive(Debug, thiserror::Error)]
 pub enum Refused {
-    /// The credential was revoked since the door.
-    #[error("the credential was revoked")]
+    /// The credential was revoked, or expired, since the door.
+    #[error("the credential is not good any more")]
     CredentialGone,
     /// Not allowed.
     #[error(transparent)]
@@ -98,7 +99,7 @@ struct Judge {
 
 impl Judge {
     /// Reads the asker's rows: blocked or revoked a moment ago, in the same batch even, is refused.
-    fn of(connection: &Connection, actor: Actor) -> Result<Self, Refused> {
+    fn of(connection: &Connection, now: Timestamp, actor: Actor) -> Result<Self, Refused> {
         let number = match actor {
             Actor::System => {
                 return Ok(Self {
@@ -107,7 +108,9 @@ impl Judge {
                 });
             }
             Actor::Caller(number, Credential::Token(token)) => {
-                store::token_by_number(connection, token)?.ok_or(Refused::CredentialGone)?;
+                store::token_by_number(connection, token)?
+                    .filter(|token| now < token.expires_at)
+                    .ok_or(Refused::CredentialGone)?;
                 number
             }
         };

@@ -33,7 +33,7 @@ pub fn create_token(
     user: &UserId,
     request: NewTokenRequest,
 ) -> Result<Changed<Token>, Refused> {
-    let judge = Judge::of(connection, actor)?;
+    let judge = Judge::of(connection, now, actor)?;
     let target = reach(connection, &judge, user, Operation::Create)?;
     let maker = judge.caller.as_ref().filter(|_| !judge.is(&target));
     let created_by = maker.map(|maker| maker.id.clone());
@@ -91,7 +91,7 @@ pub fn revoke_token(
     user: &UserId,
     id: Xid,
 ) -> Result<Changed<()>, Refused> {
-    let judge = Judge::of(connection, actor)?;
+    let judge = Judge::of(connection, now, actor)?;
     let target = reach(connection, &judge, user, Operation::Delete)?;
     let token = store::token_by_id(connection, target.number, id)?
         .ok_or(Refused::NotFound(Missing::Token))?;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use rusqlite::Connection;
 
-use super::{Actor, Changed, Judge, Missing, Refused, find_user};
+use super::{Actor, Changed, Judge, Refused, find_user};
 use crate::clock::Timestamp;
 use crate::index::Effect;
 use crate::policy::{self, Denied, Module, Operation};
@@ -50,7 +50,7 @@ pub fn create_user(
     actor: Actor,
     request: NewUserRequest,
 ) -> Result<Changed<User>, Refused> {
-    let judge = Judge::of(connection, actor)?;
+    let judge = Judge::of(connection, now, actor)?;
     judge.permit(Module::Users, Operation::Create)?;
     if request.role == Role::Owner {
         return Err(Denied::OwnerRole.into());
@@ -95,7 +95,7 @@ pub fn update_user(
     id: &UserId,
     update: UserUpdate,
 ) -> Result<Changed<User>, Refused> {
-    let judge = Judge::of(connection, actor)?;
+    let judge = Judge::of(connection, now, actor)?;
     let before = find_user(connection, id)?;
     judge.permit(Module::Users, Operation::Update)?;
     match &judge.caller {
@@ -131,7 +131,7 @@ pub fn approve_user(
     actor: Actor,
     id: &UserId,
 ) -> Result<Changed<User>, Refused> {
-    let (judge, user) = pending(connection, actor, id, Operation::Update)?;
+    let (judge, user) = pending(connection, now, actor, id, Operation::Update)?;
     store::approve_user(connection, user.number)?;
     let user = User {
         is_pending: false,
@@ -159,7 +159,7 @@ pub fn reject_user(
     actor: Actor,
     id: &UserId,
 ) -> Result<Changed<()>, Refused> {
-    let (judge, user) = pending(connection, actor, id, Operation::Delete)?;
+    let (judge, user) = pending(connection, now, actor, id, Operation::Delete)?;
     remove(
         connection,
         now,
@@ -179,7 +179,7 @@ pub fn delete_user(
     actor: Actor,
     id: &UserId,
 ) -> Result<Changed<()>, Refused> {
-    let judge = Judge::of(connection, actor)?;
+    let judge = Judge::of(connection, now, actor)?;
     if judge.caller.as_ref().is_some_and(|caller| caller.id == *id) {
         return Err(Refused::OwnDeletion);
     }
@@ -198,14 +198,14 @@ pub fn delete_user(
 
 fn pending(
     connection: &Connection,
+    now: Timestamp,
     actor: Actor,
     id: &UserId,
     operation: Operation,
 ) -> Result<(Judge, User), Refused> {
-    let judge = Judge::of(connection, actor)?;
+    let judge = Judge::of(connection, now, actor)?;
     judge.permit(Module::Users, operation)?;
-    let user =
-        store::user_by_id(connection, id.as_str())?.ok_or(Refused::NotFound(Missing::User))?;
+    let user = find_user(connection, id)?;
     if !user.is_pending {
         return Err(Refused::NotPending);
     }

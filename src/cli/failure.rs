@@ -33,6 +33,12 @@ impl Failure {
     }
 
     pub(super) fn user_not_found(id: &str) -> Self {
+        // Not repeated where it may be a token, pasted by mistake.
+        let id = if id.contains("nbp_") {
+            "with this id"
+        } else {
+            id
+        };
         Self::NotFound(format!(
             "user {id} not found; 'netbird-auth user list' shows all"
         ))

@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal;
 use std::net::{SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,6 @@ use crate::app::App;
 use crate::clock::Timestamp;
 use crate::config::{self, Config, Loaded};
 use crate::first_start::OwnerTokenFile;
-use crate::index::Index;
 use crate::logging;
 use crate::metrics::Metrics;
 use crate::server::{self, Listeners};
@@ -84,7 +83,8 @@ impl Serve {
         address: SocketAddr,
     ) -> Result<Config, Failure> {
         if self.no_bootstrap {
-            store::create_database(path, |_| Ok::<_, StoreError>(()))?;
+            store::create_database(path, |_| Ok::<_, StoreError>(()))
+                .inspect_err(|_| store::discard_unfinished(path))?;
             log::info!(
                 "made {} without an owner: POST /api/setup makes one",
                 path.display()
@@ -97,9 +97,6 @@ impl Serve {
         let now = Timestamp::now();
         let on_terminal = std::io::stdout().is_terminal();
         let out = (!given && !on_terminal).then(|| OwnerTokenFile::path_for(path));
-        if let Some(out) = &out {
-            forget_killed_start(path, out)?;
-        }
         let user = owner.create_database(path, now, out.as_deref())?;
         log::info!("user.id" = user.id.as_str(); "made {} and its owner", path.display());
         let end = owner.lifetime.end(now);
@@ -116,22 +113,6 @@ impl Serve {
             ..config
         })
     }
-}
-
-/// A first start that was killed leaves its unfinished database, and maybe the file of a token that
-/// never came to be.
-fn forget_killed_start(database: &Path, token_file: &Path) -> Result<(), Failure> {
-    if !token_file.exists() {
-        return Ok(());
-    }
-    if store::is_unfinished(database) {
-        std::fs::remove_file(token_file)?;
-        return Ok(());
-    }
-    Err(Failure::Failed(format!(
-        "{}: exists already, and is where the owner's token would go; move it away and start again",
-        token_file.display()
-    )))
 }
 
 fn greeting(database: &Path, token: &str, end: Timestamp, address: SocketAddr) -> String {
@@ -159,16 +140,10 @@ pub(super) fn url_of(listen: SocketAddr) -> String {
 
 /// Everything is in memory before the port is opened: nothing that was revoked meanwhile passes.
 fn open(config: &Config, path: &Path) -> Result<(Arc<App>, WriterThread), Failure> {
-    let connection = store::open_writer(path, START_PATIENCE)?;
-    let index = Index::load(&connection).map_err(|error| StoreError::from(error).at(path))?;
-    let index = Arc::new(index);
+    let start = Start::load(store::open_writer(path, START_PATIENCE)?, path)?;
+    let index = start.index();
     let readers = store::open_readers(path)?;
-    let (writer, thread) = Writer::start(Start {
-        connection,
-        path: PathBuf::from(path),
-        index: Arc::clone(&index),
-        owner_token: OwnerTokenFile::find(path, &index),
-    })?;
+    let (writer, thread) = Writer::start(start)?;
     let app = App {
         metrics: Metrics::new(Arc::clone(&index), writer.clone()),
         index,

@@ -9,7 +9,7 @@ use super::failure::Failure;
 use super::output::{self, fields, or_dash, table};
 use crate::change::{self, Actor, NewUserRequest, UserUpdate};
 use crate::store;
-use crate::user::{Name, Role, User, UserId};
+use crate::user::{Name, Role, TextFault, User, UserId, parse_groups};
 use crate::view::UserView;
 
 const PAGE: u32 = 1000;
@@ -120,15 +120,18 @@ impl UserCommand {
 
 impl Create {
     fn run(self, path: &Path) -> Result<(), Failure> {
-        let text = |field: &str, text: &str| {
-            Name::parse(text).map_err(|fault| Failure::Usage(format!("--{field} {fault}")))
+        let wrong =
+            |flag: &'static str| move |fault: TextFault| Failure::Usage(format!("{flag} {fault}"));
+        let (name, email) = match &self.email {
+            Some(email) => (
+                Name::parse_non_empty(&self.name).map_err(wrong("--name"))?,
+                Name::parse_email(email).map_err(wrong("--email"))?,
+            ),
+            None => (
+                Name::parse(&self.name).map_err(wrong("--name"))?,
+                Name::parse("").map_err(wrong("--email"))?,
+            ),
         };
-        let email = self.email.unwrap_or_default();
-        if !self.service && !email.contains('@') {
-            return Err(Failure::Usage(
-                "--email must be an e-mail address".to_owned(),
-            ));
-        }
         let request = NewUserRequest {
             id: self
                 .id
@@ -139,8 +142,8 @@ impl Create {
             role: self.role,
             auto_groups: groups(self.groups)?,
             is_service: self.service,
-            name: text("name", &self.name)?,
-            email: text("email", &email)?,
+            name,
+            email,
         };
         let user = change(path, |database, now| {
             change::create_user(database, now, Actor::System, request)
@@ -243,13 +246,9 @@ fn named(failure: Failure, id: &str) -> Failure {
 }
 
 fn groups(groups: Vec<String>) -> Result<Box<[Box<str>]>, Failure> {
-    let groups = groups.into_iter().filter(|group| !group.is_empty());
-    groups
-        .map(|group| match Name::parse(&group) {
-            Ok(_) => Ok(group.into()),
-            Err(fault) => Err(Failure::Usage(format!("--groups: a group {fault}"))),
-        })
-        .collect()
+    let groups = groups.iter().map(String::as_str);
+    parse_groups(groups.filter(|group| !group.is_empty()))
+        .map_err(|fault| Failure::Usage(format!("--groups {fault}")))
 }
 
 fn role(text: &str) -> Result<Role, String> {

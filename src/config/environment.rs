@@ -59,6 +59,12 @@ impl Environment {
         Some(Path::new(value))
     }
 
+    /// Every name with our prefix.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        let names = self.0.keys().map(String::as_str);
+        names.filter(|name| name.starts_with(PREFIX))
+    }
+
     /// The names that have the form of a setting. Others are left alone: Kubernetes, for one, sets
     /// `NETBIRD_AUTH_SERVICE_HOST` for a service called `netbird-auth`.
     pub(super) fn setting_names(&self) -> impl Iterator<Item = &str> {

@@ -88,6 +88,15 @@ pub(super) fn in_environment(
         .iter()
         .map(|known| variable(known.section, known.key))
         .collect();
+    let one_underscore = |name: &str| known.iter().find(|known| known.replace("__", "_") == name);
+    if let Some((wrong, right)) = environment
+        .names()
+        .find_map(|name| Some((name, one_underscore(name)?)))
+    {
+        return Err(ConfigError::new(format!(
+            "{wrong} is no setting; did you mean `{right}`?"
+        )));
+    }
     let wrong = environment
         .setting_names()
         .find(|name| !known.iter().any(|known| known == name));

@@ -86,7 +86,8 @@ pub fn inspect(path: &Path) -> Result<Presence, StoreError> {
 }
 
 /// Makes a new database with whatever `fill` puts in, or none: it is built under a temporary name,
-/// synced and renamed, so a kill at any moment leaves nothing that a later start would refuse.
+/// synced and renamed, so a kill at any moment leaves nothing that a later start would refuse. What
+/// it has left then, or when it fails, is thrown away by the next one.
 ///
 /// # Errors
 /// What the disk, SQLite or `fill` says.
@@ -95,18 +96,18 @@ pub fn create_database<T, E: From<StoreError>>(
     fill: impl FnOnce(&Connection) -> Result<T, E>,
 ) -> Result<T, E> {
     let temporary = beside(path, ".new");
-    let made = build(&temporary, fill).and_then(|made| {
-        fs::rename(&temporary, path).map_err(io(path))?;
-        sync_directory(path)?;
-        Ok(made)
-    });
-    if made.is_err() {
-        remove_database(&temporary);
-    }
-    made
+    let made = build(&temporary, fill)?;
+    fs::rename(&temporary, path).map_err(io(path))?;
+    sync_directory(path)?;
+    Ok(made)
 }
 
-/// Whether an earlier [`create_database`] was killed before its end.
+/// Removes what a [`create_database`] that failed or was killed has left.
+pub fn discard_unfinished(path: &Path) {
+    remove_database(&beside(path, ".new"));
+}
+
+/// Whether a [`create_database`] failed or was killed before its end.
 pub fn is_unfinished(path: &Path) -> bool {
     beside(path, ".new").exists()
 }
@@ -124,9 +125,10 @@ fn build<T, E: From<StoreError>>(
         .open(temporary)
         .map_err(io(temporary))?;
     let connection = connect(temporary, Duration::ZERO)?;
-    let journal = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;";
+    // The rollback journal, because its COMMIT is the last write: a write-ahead log would be moved
+    // into the file by the closing, which does not say when the disk was too full for that.
     connection
-        .execute_batch(journal)
+        .execute_batch("PRAGMA journal_mode = DELETE; PRAGMA synchronous = FULL;")
         .map_err(StoreError::from)?;
     let transaction = connection
         .unchecked_transaction()
@@ -136,7 +138,6 @@ fn build<T, E: From<StoreError>>(
         .map_err(StoreError::from)?;
     let made = fill(&transaction)?;
     transaction.commit().map_err(StoreError::from)?;
-    // Closing moves the write-ahead log into the file, which is then whole in itself.
     connection
         .close()
         .map_err(|(_, error)| StoreError::from(error))?;
@@ -229,7 +230,9 @@ impl ServerLock {
             .mode(0o700)
             .create(folder)
             .map_err(io(folder))?;
-        let path = beside(database, ".lock");
+        // By the real name: a second name (a link) is no second database.
+        let real = fs::canonicalize(database).unwrap_or_else(|_| database.to_owned());
+        let path = beside(&real, ".lock");
         let file = OpenOptions::new()
             .write(true)
             .create(true)
@@ -245,26 +248,35 @@ impl ServerLock {
     }
 }
 
-/// Device and inode of the file behind a path: another one there means that the database was
-/// replaced, which SQLite does not see.
+/// Device and inode of the database and of its write-ahead log: others there mean that the files
+/// were replaced, which SQLite does not see. What is written to them then is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FileIdentity(u64, u64);
+pub struct FileIdentity {
+    database: (u64, u64),
+    log: (u64, u64),
+}
 
 impl FileIdentity {
-    /// What is there now.
+    /// What is there now. The database must be open: only then it surely has a log.
     ///
     /// # Errors
-    /// [`StoreError::Replaced`] when nothing is.
+    /// [`StoreError::Replaced`] when one of them is missing.
     pub fn of(path: &Path) -> Result<Self, StoreError> {
-        let metadata = fs::metadata(path).map_err(|_| StoreError::Replaced(path.to_owned()))?;
-        Ok(Self(metadata.dev(), metadata.ino()))
+        let identity = |file: &Path| match fs::metadata(file) {
+            Ok(metadata) => Ok((metadata.dev(), metadata.ino())),
+            Err(_) => Err(StoreError::Replaced(path.to_owned())),
+        };
+        Ok(Self {
+            database: identity(path)?,
+            log: identity(&beside(path, "-wal"))?,
+        })
     }
 }
 
 /// Writes a file that must not exist, readable for this user only, and syncs it and its folder.
 ///
 /// # Errors
-/// What the disk says; `AlreadyExists` when the file is there.
+/// What the disk says; [`StoreError::Exists`] when the file is there.
 pub fn write_new_private_file(path: &Path, parts: &[&[u8]]) -> Result<(), StoreError> {
     let written = OpenOptions::new()
         .write(true)
@@ -278,10 +290,11 @@ pub fn write_new_private_file(path: &Path, parts: &[&[u8]]) -> Result<(), StoreE
     match written {
         Ok(()) => sync_directory(path),
         Err(error) => {
-            if error.kind() != std::io::ErrorKind::AlreadyExists {
-                // Half a file is of no use to anybody, and would be in the way next time.
-                let _ = fs::remove_file(path);
+            if error.kind() == std::io::ErrorKind::AlreadyExists {
+                return Err(StoreError::Exists(path.to_owned()));
             }
+            // Half a file is of no use to anybody, and would be in the way next time.
+            let _ = fs::remove_file(path);
             Err(io(path)(error))
         }
     }

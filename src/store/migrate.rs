@@ -33,7 +33,13 @@ fn run(connection: &mut Connection, path: &Path, steps: &[&str]) -> Result<(), S
     let known = 1 + u32::try_from(steps.len()).unwrap_or(u32::MAX);
     loop {
         let found: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-        if found > known || found == 0 {
+        if found == 0 {
+            return Err(StoreError::NotOurs {
+                path: path.to_owned(),
+                why: "it has no schema version",
+            });
+        }
+        if found > known {
             return Err(StoreError::TooNew {
                 path: path.to_owned(),
                 found,

@@ -12,8 +12,8 @@ pub use audit::{
     insert_audit, last_audit_number,
 };
 pub use file::{
-    FileIdentity, Presence, ServerLock, create_database, inspect, is_unfinished, open_readers,
-    open_writer, write_new_private_file,
+    FileIdentity, Presence, ServerLock, create_database, discard_unfinished, inspect,
+    is_unfinished, open_readers, open_writer, write_new_private_file,
 };
 pub use migrate::{migrate, rewrite_version};
 pub use tokens::{
@@ -66,8 +66,11 @@ pub enum StoreError {
     #[error("{}: in use by another netbird-auth server; stop it first", .0.display())]
     InUse(PathBuf),
     /// The path names a file that was replaced or deleted while it was in use.
-    #[error("{}: replaced or deleted while in use; restart the server to use what is there now", .0.display())]
+    #[error("{}: it, or its write-ahead log, was replaced or deleted while in use; restart the server to use what is there now", .0.display())]
     Replaced(PathBuf),
+    /// A file that would be overwritten.
+    #[error("{}: exists already; move it away, or name another", .0.display())]
+    Exists(PathBuf),
     /// The operating system refused.
     #[error("{}: {source}", .path.display())]
     Io {

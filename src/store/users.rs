@@ -109,7 +109,7 @@ pub fn owner(connection: &Connection) -> rusqlite::Result<Option<User>> {
         .optional()
 }
 
-/// Whether somebody was created here with an e-mail address, in any letter case.
+/// Whether somebody was created here with an e-mail address, in any case of the ASCII letters.
 pub fn email_is_taken(connection: &Connection, email: &Name) -> rusqlite::Result<bool> {
     connection
         .prepare_cached(

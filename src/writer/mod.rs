@@ -5,12 +5,16 @@
 //! the next request, and an acknowledged change survives a power cut. Marks of use wait in the
 //! index and are written each second; nobody waits for them.
 
+mod batch;
 mod follow;
 mod status;
+#[cfg(test)]
+mod tests;
 mod thread;
 
 pub use status::Status;
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -23,6 +27,7 @@ use crate::clock::Timestamp;
 use crate::first_start::OwnerTokenFile;
 use crate::index::{Effect, Index};
 use crate::store::StoreError;
+use follow::Followed;
 
 /// How many changes may wait before further ones are turned away (503).
 const QUEUE: usize = 4096;
@@ -34,16 +39,44 @@ pub struct Writer {
     status: Arc<Status>,
 }
 
-/// What the thread is started with.
+/// A database, read and ready for the writer's thread.
 pub struct Start {
-    /// The one connection that writes.
-    pub connection: Connection,
-    /// The database file, to see whether it is still the one.
-    pub path: std::path::PathBuf,
-    /// What it keeps true to the file.
-    pub index: Arc<Index>,
-    /// The file to remove once the token in it was used.
-    pub owner_token: Option<OwnerTokenFile>,
+    connection: Connection,
+    path: PathBuf,
+    index: Arc<Index>,
+    followed: Followed,
+    owner_token: Option<OwnerTokenFile>,
+}
+
+impl Start {
+    /// Reads all of the database into memory, as it is at one moment: what another process commits
+    /// from then on is followed, before the thread runs too.
+    ///
+    /// # Errors
+    /// What SQLite says; a damaged file shows here.
+    pub fn load(connection: Connection, path: &Path) -> Result<Self, StoreError> {
+        let load = || {
+            let moment = connection.unchecked_transaction()?;
+            let followed = Followed::new(&moment)?;
+            let index = Index::load(&moment)?;
+            moment.commit()?;
+            Ok((followed, index))
+        };
+        let (followed, index) =
+            load().map_err(|error: rusqlite::Error| StoreError::from(error).at(path))?;
+        Ok(Self {
+            connection,
+            path: path.to_owned(),
+            owner_token: OwnerTokenFile::find(path, &index),
+            index: Arc::new(index),
+            followed,
+        })
+    }
+
+    /// What is in memory.
+    pub fn index(&self) -> Arc<Index> {
+        Arc::clone(&self.index)
+    }
 }
 
 /// The writer's thread, to be joined at the end.

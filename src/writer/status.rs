@@ -37,9 +37,13 @@ impl Status {
         }
     }
 
-    /// Logs once for as long as the trouble stays the same.
-    pub(super) fn failed(&self, error: &StoreError) {
+    pub(super) fn transaction_failed(&self, error: &StoreError) {
         self.failures.fetch_add(1, Ordering::Relaxed);
+        self.in_trouble(error);
+    }
+
+    /// Logs once for as long as the trouble stays the same.
+    pub(super) fn in_trouble(&self, error: &StoreError) {
         let summary = summary(error);
         if self.trouble.lock().replace(summary) != Some(summary) {
             log::error!("nothing can be written until this is mended: {error}");
@@ -48,8 +52,15 @@ impl Status {
 }
 
 fn summary(error: &StoreError) -> &'static str {
+    use rusqlite::Error;
     use rusqlite::ErrorCode;
     match error {
+        StoreError::TransactionLost => "the disk is full or failing",
+        StoreError::Sqlite(
+            Error::FromSqlConversionFailure(..)
+            | Error::IntegralValueOutOfRange(..)
+            | Error::InvalidColumnType(..),
+        ) => "a row of the database can't be read: it was edited by hand",
         StoreError::Replaced(_) => "the database file was replaced or deleted",
         StoreError::Sqlite(error) => match error.sqlite_error_code() {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => "the database is locked",

@@ -7,7 +7,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 use rusqlite::Connection;
 
 use super::follow::Followed;
-use super::{Job, Ran, Start, Status, Unmade};
+use super::{Job, Ran, Start, Status, Unmade, batch};
 use crate::clock::Timestamp;
 use crate::first_start::OwnerTokenFile;
 use crate::index::Index;
@@ -20,22 +20,23 @@ const MARKS: usize = 10_000;
 const FLUSH_EVERY: Duration = Duration::from_secs(1);
 const FOLLOW_EVERY: Duration = Duration::from_millis(200);
 const OWNER_CHECK_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
-/// How long a change waits for another process's lock.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a change waits for another process's lock. Everything that waits behind it fails with it,
+/// so that a stop ends within the ten seconds that supervisors give.
+pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 /// How long marks and probes do: they come again.
 const SHORT_PATIENCE: Duration = Duration::from_millis(250);
 /// How long the last marks may take at the end of the process.
-const LAST_PATIENCE: Duration = Duration::from_secs(4);
+const LAST_PATIENCE: Duration = Duration::from_secs(3);
 /// The last working owner token is warned about from this long before its end.
 const OWNER_TOKEN_NOTICE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 pub(super) struct Worker {
-    connection: Connection,
+    pub(super) connection: Connection,
     path: std::path::PathBuf,
     identity: FileIdentity,
-    index: Arc<Index>,
+    pub(super) index: Arc<Index>,
     queue: Receiver<Job>,
-    status: Arc<Status>,
+    pub(super) status: Arc<Status>,
     followed: Followed,
     owner_token: Option<OwnerTokenFile>,
     flush_at: Instant,
@@ -52,7 +53,7 @@ impl Worker {
         let now = Instant::now();
         Ok(Self {
             identity: FileIdentity::of(&start.path)?,
-            followed: Followed::new(&start.connection)?,
+            followed: start.followed,
             connection: start.connection,
             path: start.path,
             index: start.index,
@@ -86,21 +87,39 @@ impl Worker {
         self.finish()
     }
 
-    fn make(&mut self, batch: Vec<Job>) {
+    pub(super) fn make(&mut self, batch: Vec<Job>) {
         // Both outlive the transaction: where it fails, the status says so before the askers, whose
         // answers are dropped with them, learn that nothing was done.
         let mut waiting = batch.into_iter();
         let mut ran = Vec::new();
         let made = self.transaction(PATIENCE, |connection| {
-            run_batch(connection, &mut waiting, &mut ran)
+            batch::run(connection, &mut waiting, &mut ran)
         });
-        let Some(event) = made else { return };
+        let Some(event) = made else {
+            // Who waits behind them would wait as long, for the same.
+            self.queue.try_iter().for_each(drop);
+            return;
+        };
         self.followed.own_commit(event);
-        for done in ran {
-            for effect in done.result.into_iter().flatten() {
-                self.index.apply(effect);
+        // Replaced since the look before the transaction: the changes are in a file that nobody finds.
+        let mut trouble = self.same_file().err();
+        let is_lost = trouble.is_some();
+        let mut answers = Vec::with_capacity(ran.len());
+        for Ran { result, answer } in ran {
+            match result {
+                Ok(effects) => effects
+                    .into_iter()
+                    .for_each(|effect| self.index.apply(effect)),
+                Err(Unmade::Refused) => {}
+                Err(Unmade::Failed(error)) => trouble = trouble.or(Some(error)),
             }
-            (done.answer)();
+            answers.push(answer);
+        }
+        if let Some(error) = &trouble {
+            self.status.in_trouble(error);
+        }
+        if !is_lost {
+            answers.into_iter().for_each(|answer| answer());
         }
     }
 
@@ -113,6 +132,7 @@ impl Worker {
         if now >= self.flush_at {
             let full = self.flush() == Some(MARKS);
             self.flush_at = if full { now } else { now + FLUSH_EVERY };
+            self.check_owner_token_file();
         }
         if now >= self.owner_check_at {
             self.owner_check_at = now + OWNER_CHECK_EVERY;
@@ -129,7 +149,7 @@ impl Worker {
             Ok(transaction.commit()?)
         });
         if let Err(error) = followed {
-            self.status.failed(&error);
+            self.status.in_trouble(&error);
         }
     }
 
@@ -154,17 +174,11 @@ impl Worker {
             return None;
         }
         self.index.marks_written(&marks);
-        if let Some(file) = self
-            .owner_token
-            .take_if(|file| marks.iter().any(|mark| *mark.hash() == file.hash))
-        {
-            file.remove();
-        }
         Some(marks.len())
     }
 
     /// Runs `work` in one transaction; `None` when it failed, which the status then tells.
-    fn transaction<T>(
+    pub(super) fn transaction<T>(
         &mut self,
         patience: Duration,
         work: impl FnOnce(&Connection) -> Result<T, StoreError>,
@@ -179,7 +193,7 @@ impl Worker {
                 if !self.connection.is_autocommit() {
                     let _ = self.connection.execute_batch("ROLLBACK");
                 }
-                self.status.failed(&error);
+                self.status.transaction_failed(&error);
                 None
             }
         }
@@ -208,6 +222,17 @@ impl Worker {
         }
     }
 
+    /// The file with the owner's token goes when the token was used, or revoked.
+    fn check_owner_token_file(&mut self) {
+        let index = &self.index;
+        let is_done = |file: &mut OwnerTokenFile| {
+            index.last_used(&file.hash).is_some() || !index.knows_token(&file.hash)
+        };
+        if let Some(file) = self.owner_token.take_if(is_done) {
+            file.remove();
+        }
+    }
+
     /// Nobody is locked out without a warning.
     fn check_owner_token(&self) {
         if !self.index.has_owner() {
@@ -229,6 +254,7 @@ impl Worker {
     }
 
     fn finish(&mut self) -> bool {
+        self.check_owner_token_file();
         let until = Instant::now() + LAST_PATIENCE;
         while Instant::now() < until {
             while self.flush() == Some(MARKS) {}
@@ -241,136 +267,8 @@ impl Worker {
     }
 }
 
-/// Runs each change in its savepoint; gives the newest audit event with them.
-fn run_batch(
-    connection: &Connection,
-    waiting: &mut impl Iterator<Item = Job>,
-    done: &mut Vec<Ran>,
-) -> Result<i64, StoreError> {
-    let now = Timestamp::now();
-    for job in waiting {
-        connection.execute_batch("SAVEPOINT change")?;
-        let ran = job(connection, now);
-        if let Err(Unmade::Failed(error)) = &ran.result {
-            log::error!("a change could not be made: {error}");
-        }
-        // A full or failing disk can undo the whole transaction inside a savepoint: going on would
-        // commit each further statement by itself.
-        if connection.is_autocommit() {
-            return Err(StoreError::TransactionLost);
-        }
-        match &ran.result {
-            Ok(_) => connection.execute_batch("RELEASE change")?,
-            Err(_) => connection.execute_batch("ROLLBACK TO change; RELEASE change")?,
-        }
-        done.push(ran);
-    }
-    Ok(store::last_audit_number(connection)?)
-}
-
 /// The cheapest statement that really writes a page.
 fn rewrite_version(connection: &Connection) -> Result<(), StoreError> {
     store::rewrite_version(connection)?;
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::change::{self, Actor, NewUserRequest};
-    use crate::user::{Name, Role};
-    use crate::writer::{Ran, Start, Unmade};
-
-    struct Fixture {
-        _folder: tempfile::TempDir,
-        worker: Worker,
-    }
-
-    fn fixture() -> Fixture {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("test.db");
-        store::create_database(&path, |_| Ok::<_, StoreError>(())).unwrap();
-        let connection = store::open_writer(&path, PATIENCE).unwrap();
-        let index = Arc::new(Index::load(&connection).unwrap());
-        let start = Start {
-            connection,
-            path,
-            index,
-            owner_token: None,
-        };
-        let (_, queue) = crossbeam_channel::bounded(1);
-        Fixture {
-            worker: Worker::new(start, queue, Arc::default()).unwrap(),
-            _folder: folder,
-        }
-    }
-
-    /// A job that makes a user; what it answers is counted.
-    fn makes_a_user(answers: &Arc<std::sync::atomic::AtomicUsize>) -> Job {
-        let answers = Arc::clone(answers);
-        Box::new(move |connection, now| {
-            let request = NewUserRequest {
-                id: None,
-                role: Role::User,
-                auto_groups: Box::new([]),
-                is_service: true,
-                name: Name::parse("machine").unwrap(),
-                email: Name::parse("").unwrap(),
-            };
-            let made = change::create_user(connection, now, Actor::System, request).unwrap();
-            Ran {
-                result: Ok(made.effects),
-                answer: Box::new(move || {
-                    answers.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-                }),
-            }
-        })
-    }
-
-    /// A job during which the disk undoes the whole transaction.
-    fn undone() -> Job {
-        Box::new(|connection, _| {
-            connection.execute_batch("ROLLBACK").unwrap();
-            Ran {
-                result: Err(Unmade::Failed(rusqlite::Error::InvalidQuery.into())),
-                answer: Box::new(|| panic!("a failure was answered")),
-            }
-        })
-    }
-
-    #[test]
-    fn a_transaction_that_the_disk_undid_takes_the_whole_batch_with_it() {
-        let mut fixture = fixture();
-        let worker = &mut fixture.worker;
-        let answers = Arc::default();
-        let batch = vec![makes_a_user(&answers), undone(), makes_a_user(&answers)];
-        worker.make(batch);
-        assert_eq!(Arc::strong_count(&answers), 1, "an answer is kept for ever");
-        assert_eq!(answers.load(std::sync::atomic::Ordering::SeqCst), 0);
-        assert!(worker.connection.is_autocommit());
-        assert!(worker.status.trouble().is_some());
-        assert_eq!(worker.index.counts(), (0, 0));
-        let stored = Index::load(&worker.connection).unwrap().counts();
-        assert_eq!(stored, (0, 0));
-
-        worker.make(vec![makes_a_user(&answers)]);
-        assert_eq!(answers.load(std::sync::atomic::Ordering::SeqCst), 1);
-        assert!(worker.status.trouble().is_none());
-        assert_eq!(worker.index.counts(), (1, 0));
-    }
-
-    #[test]
-    fn a_transaction_that_fails_is_rolled_back_before_the_next() {
-        let mut fixture = fixture();
-        let worker = &mut fixture.worker;
-        let failed = worker.transaction(PATIENCE, |connection| {
-            connection.execute_batch("INSERT INTO users (id) VALUES ('incomplete')")?;
-            Ok(())
-        });
-        assert!(failed.is_none());
-        assert!(worker.connection.is_autocommit());
-        let answers = Arc::default();
-        worker.make(vec![makes_a_user(&answers)]);
-        assert_eq!(answers.load(std::sync::atomic::Ordering::SeqCst), 1);
-    }
 }

@@ -181,6 +181,11 @@ fn sql(path: &Path, statements: &str) {
 /// As a program killed after its commit leaves it.
 fn leave_in_log(path: &Path, statements: &str) {
     let connection = Connection::open(path).unwrap();
+    // A new database has no log until something opens it to write.
+    let journal: String = connection
+        .pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))
+        .unwrap();
+    assert_eq!(journal, "wal");
     connection.execute_batch(statements).unwrap();
     let copy = |suffix: &str| {
         let from = path.with_file_name(format!("test.db{suffix}"));

@@ -7,7 +7,6 @@ use std::time::Duration;
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpResponse, HttpServer, web};
 use netbird_auth::app::App as State;
-use netbird_auth::index::Index;
 use netbird_auth::metrics::Metrics;
 use netbird_auth::store::{self, StoreError};
 use netbird_auth::writer::{Start, Writer, WriterThread};
@@ -159,15 +158,10 @@ fn state(folder: &std::path::Path) -> (State, WriterThread) {
     let path = folder.join("test.db");
     store::create_database(&path, |_| Ok::<_, StoreError>(())).unwrap();
     let connection = store::open_writer(&path, Duration::ZERO).unwrap();
-    let index = Arc::new(Index::load(&connection).unwrap());
+    let start = Start::load(connection, &path).unwrap();
+    let index = start.index();
     let readers = store::open_readers(&path).unwrap();
-    let (writer, thread) = Writer::start(Start {
-        connection,
-        path,
-        index: Arc::clone(&index),
-        owner_token: None,
-    })
-    .unwrap();
+    let (writer, thread) = Writer::start(start).unwrap();
     let app = State {
         metrics: Metrics::new(Arc::clone(&index), writer.clone()),
         index,

@@ -11,7 +11,9 @@ use std::time::Instant;
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use crate::support::{Server, eventually, mode_of, netbird_auth, only_line, refused_start};
+use crate::support::{
+    Server, eventually, fresh_token, mode_of, netbird_auth, only_line, refused_start,
+};
 
 fn folder() -> Arc<TempDir> {
     Arc::new(tempfile::tempdir().unwrap())
@@ -207,18 +209,23 @@ fn a_first_start_killed_at_any_moment_is_no_trouble_for_the_next() {
 
 #[test]
 fn what_a_killed_first_start_left_is_cleared_away() {
-    let folder = folder();
-    for name in ["test.db.new", "test.db.new-wal", "owner-token"] {
-        fs::write(folder.path().join(name), "left").unwrap();
+    // The token's file whole, and cut off by the kill.
+    let token = fresh_token();
+    for left in [&format!("{token}\n"), &token[..17], &token[..2], ""] {
+        let folder = folder();
+        for name in ["test.db.new", "test.db.new-journal"] {
+            fs::write(folder.path().join(name), "left").unwrap();
+        }
+        fs::write(folder.path().join("owner-token"), left).unwrap();
+        let server = Server::start_in(Arc::clone(&folder), &[], String::new());
+        let token = fs::read_to_string(folder.path().join("owner-token")).unwrap();
+        assert_eq!(server.client(token.trim()).get("/api/users").status, 200);
+        assert!(
+            !names_in(folder.path())
+                .iter()
+                .any(|name| name.contains(".new"))
+        );
     }
-    let server = Server::start_in(Arc::clone(&folder), &[], String::new());
-    let token = fs::read_to_string(folder.path().join("owner-token")).unwrap();
-    assert_eq!(server.client(token.trim()).get("/api/users").status, 200);
-    assert!(
-        !names_in(folder.path())
-            .iter()
-            .any(|name| name.contains(".new"))
-    );
 }
 
 #[test]

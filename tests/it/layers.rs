@@ -150,7 +150,7 @@ fn sources() -> Vec<Source> {
     let sources = files.into_iter().filter_map(|file| {
         let path = file.strip_prefix(root()).unwrap();
         let path = path.to_str().unwrap().to_owned();
-        if ["main.rs", "lib.rs"].contains(&path.as_str()) || path.contains("/tests/") {
+        if ["main.rs", "lib.rs"].contains(&path.as_str()) {
             return None;
         }
         let module = path.split('/').next().unwrap().trim_end_matches(".rs");

@@ -319,8 +319,12 @@ fn blocked_and_pending_users_pass_no_route() {
                 let answer = request(&client, method, &path, "admin");
                 assert_eq!(answer.refused(403), reason, "{method} {path}");
                 assert_eq!(answer.error(403), "forbidden");
-                let header = answer.header("www-authenticate").unwrap_or_default();
-                assert!(header.contains(reason), "{method} {path}: {header}");
+                let challenges = answer.headers_of("www-authenticate");
+                assert!(
+                    challenges[0].contains(reason),
+                    "{method} {path}: {challenges:?}"
+                );
+                assert_eq!(challenges[1], "Token realm=\"netbird-auth\"");
             }
         }
     }

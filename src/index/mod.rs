@@ -2,10 +2,12 @@
 //! truth; a request is authenticated here without SQL, without an await, and with locks that a
 //! writer holds for one map operation only.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+mod mark;
+mod users;
+
+use std::collections::{HashSet, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use hashbrown::HashMap;
@@ -16,7 +18,9 @@ use crate::clock::Timestamp;
 use crate::policy::{self, Denied};
 use crate::store::{self, LoadedToken};
 use crate::token::TokenHash;
-use crate::user::{Caller, Credential, Role, TokenNumber, User, UserId, UserNumber};
+use crate::user::{Caller, Credential, TokenNumber, User, UserId, UserNumber};
+use mark::Mark;
+use users::Users;
 
 /// A writer holds one shard of them at a time; a power of two.
 const SHARDS: usize = 64;
@@ -26,18 +30,11 @@ const PROGRESS_EVERY: Duration = Duration::from_secs(2);
 pub struct Index {
     tokens: Box<[RwLock<Shard>]>,
     users: RwLock<Users>,
-    /// Tokens with a mark that is not in the database yet, oldest mark first, each once.
+    /// Tokens with a mark that is not in the database yet, oldest mark first.
     dirty: Mutex<VecDeque<(TokenHash, Timestamp)>>,
 }
 
 type Shard = HashMap<TokenHash, Entry>;
-
-#[derive(Default)]
-struct Users {
-    by_number: BTreeMap<UserNumber, Arc<User>>,
-    by_id: HashMap<UserId, UserNumber>,
-    owner: Option<UserNumber>,
-}
 
 /// 24 bytes, so that a million tokens fit in about 120 MB with their keys.
 struct Entry {
@@ -46,9 +43,6 @@ struct Entry {
     token: TokenNumber,
     user: UserNumber,
 }
-
-/// When a token last passed, twice that in microseconds, plus 1 while the database does not know.
-struct Mark(AtomicI64);
 
 /// Why a token does not pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -152,9 +146,7 @@ impl Index {
 
     /// The user with an id.
     pub fn user_by_id(&self, id: &UserId) -> Option<Arc<User>> {
-        let users = self.users.read();
-        let number = users.by_id.get(id)?;
-        users.by_number.get(number).cloned()
+        self.users.read().by_id(id).cloned()
     }
 
     /// At most `limit` users after a row number, oldest first.
@@ -167,7 +159,7 @@ impl Index {
 
     /// Whether there is an owner.
     pub fn has_owner(&self) -> bool {
-        self.users.read().owner.is_some()
+        self.users.read().has_owner()
     }
 
     /// How many users and tokens there are.
@@ -235,7 +227,7 @@ impl Index {
             Some(PendingMark {
                 hash,
                 since,
-                seen: entry.mark.0.load(Ordering::Acquire),
+                seen: entry.mark.seen(),
                 token: entry.token,
             })
         });
@@ -276,7 +268,7 @@ impl Index {
 impl PendingMark {
     /// When the token last passed.
     pub fn last_used(&self) -> Timestamp {
-        Timestamp::from_micros(self.seen >> 1)
+        Mark::time_of(self.seen)
     }
 
     /// Which token.
@@ -285,69 +277,14 @@ impl PendingMark {
     }
 }
 
-impl Users {
-    fn set(&mut self, user: Arc<User>) {
-        if user.role == Role::Owner {
-            self.owner = Some(user.number);
-        } else if self.owner == Some(user.number) {
-            self.owner = None;
-        }
-        self.by_id.insert(user.id.clone(), user.number);
-        self.by_number.insert(user.number, user);
-    }
-
-    fn remove(&mut self, number: UserNumber) {
-        if let Some(user) = self.by_number.remove(&number) {
-            self.by_id.remove(&user.id);
-            self.owner = self.owner.filter(|owner| *owner != number);
-        }
-    }
-}
-
 impl Entry {
     fn of(token: &LoadedToken) -> Self {
         Self {
             expires_at: token.expires_at,
-            mark: Mark(AtomicI64::new(
-                token.last_used.map_or(0, |time| time.micros() << 1),
-            )),
+            mark: Mark::clean_at(token.last_used),
             token: token.number,
             user: token.user,
         }
-    }
-}
-
-impl Mark {
-    const DIRTY: i64 = 1;
-
-    /// Sets the time unless a later one is there; true where the database knew all until now.
-    fn set(&self, now: Timestamp) -> bool {
-        let mark = (now.micros() << 1) | Self::DIRTY;
-        let before = self.0.fetch_max(mark, Ordering::AcqRel);
-        before < mark && before & Self::DIRTY == 0
-    }
-
-    fn time(&self) -> Option<Timestamp> {
-        let mark = self.0.load(Ordering::Acquire);
-        (mark > Self::DIRTY).then(|| Timestamp::from_micros(mark >> 1))
-    }
-
-    /// The database knows what was seen; the error is the newer time of a mark that moved.
-    fn clean(&self, seen: i64) -> Result<(), Timestamp> {
-        self.0
-            .compare_exchange(
-                seen,
-                seen & !Self::DIRTY,
-                Ordering::AcqRel,
-                Ordering::Acquire,
-            )
-            .map(drop)
-            .map_err(|now| Timestamp::from_micros(now >> 1))
-    }
-
-    fn merge(&self, old: &Self) {
-        self.0
-            .fetch_max(old.0.load(Ordering::Acquire), Ordering::AcqRel);
     }
 }
 
