@@ -150,7 +150,8 @@ fn sources() -> Vec<Source> {
     let sources = files.into_iter().filter_map(|file| {
         let path = file.strip_prefix(root()).unwrap();
         let path = path.to_str().unwrap().to_owned();
-        if ["main.rs", "lib.rs"].contains(&path.as_str()) {
+        let is_test = path.contains("/tests/") || path.ends_with("/tests.rs");
+        if ["main.rs", "lib.rs"].contains(&path.as_str()) || is_test {
             return None;
         }
         let module = path.split('/').next().unwrap().trim_end_matches(".rs");
