@@ -126,6 +126,7 @@ impl Name {
     /// [`TextFault`] for a text that can't be one.
     pub fn parse_email(text: &str) -> Result<Self, TextFault> {
         match text.split_once('@') {
+            None if text.is_empty() => Err(TextFault::Empty),
             Some((user, host)) if !user.is_empty() && !host.is_empty() => Self::parse(text),
             _ => Err(TextFault::NoAddress),
         }

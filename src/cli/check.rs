@@ -4,7 +4,7 @@ use clap::Subcommand;
 
 use super::failure::Failure;
 use super::output::{self, fields, or_dash};
-use crate::config::{Loaded, LogFormat};
+use crate::config::{Loaded, LogFormat, TokenSource};
 
 #[derive(Subcommand)]
 pub(super) enum ConfigCommand {
@@ -14,16 +14,22 @@ pub(super) enum ConfigCommand {
 
 impl ConfigCommand {
     /// The configuration was read before: what is wrong with it ended the command already.
-    pub(super) fn run(&self, Loaded { config, file }: &Loaded) -> Result<(), Failure> {
+    pub(super) fn run(&self, Loaded { config, file }: Loaded) -> Result<(), Failure> {
         let Self::Check = self;
+        let token = match &config.bootstrap.token {
+            Some(TokenSource::Inline(_)) => "given".to_owned(),
+            Some(TokenSource::File(path)) => format!("in {}", path.display()),
+            None => "generated".to_owned(),
+        };
+        // Of no meaning, and maybe gone, once there is a database.
+        if !config.database.path.exists() {
+            config.bootstrap.token.map(TokenSource::read).transpose()?;
+        }
         let file = file.as_ref().map(|file| file.display().to_string());
         let list = |items: Vec<String>| or_dash(&items.join(", "));
         let proxies = &config.server.trusted_proxies;
         output::print(&fields(&[
-            (
-                "file",
-                file.unwrap_or_else(|| "none: all defaults".to_owned()),
-            ),
+            ("file", file.unwrap_or_else(|| "none".to_owned())),
             ("server.listen", config.server.listen.to_string()),
             ("server.workers", config.server.workers.to_string()),
             (
@@ -40,13 +46,7 @@ impl ConfigCommand {
                 "bootstrap.token_days",
                 config.bootstrap.token_days.to_string(),
             ),
-            (
-                "bootstrap.token",
-                match config.bootstrap.token {
-                    Some(_) => "given".to_owned(),
-                    None => "generated".to_owned(),
-                },
-            ),
+            ("bootstrap.token", token),
             ("log.level", config.log.level.to_string().to_lowercase()),
             (
                 "log.format",

@@ -25,14 +25,24 @@ impl Healthcheck {
         let agent: ureq::Agent = ureq::Agent::config_builder()
             .timeout_global(Some(TIMEOUT))
             .proxy(None)
+            .http_status_as_error(false)
             .build()
             .into();
-        match agent.get(&url).call() {
-            Ok(_) => {
-                output::tell(&format!("{url}: ok"));
-                Ok(())
-            }
-            Err(error) => Err(Failure::Failed(format!("{url}: {error}"))),
+        let mut answer = agent.get(&url).call().map_err(|error| {
+            let hint = "is the server running, and is this its configuration?";
+            Failure::Failed(format!("{url}: {error}; {hint}"))
+        })?;
+        if answer.status().is_success() {
+            output::tell(&format!("{url}: ok"));
+            return Ok(());
         }
+        let status = answer.status().to_string();
+        let body = answer.body_mut().read_to_string().unwrap_or_default();
+        let body: serde_json::Value = serde_json::from_str(&body).unwrap_or_default();
+        let message = body.get("message").and_then(|message| message.as_str());
+        Err(Failure::Failed(format!(
+            "{url}: {}",
+            message.unwrap_or(&status)
+        )))
     }
 }

@@ -22,7 +22,7 @@ use crate::config::{self, Environment, Loaded};
 use failure::Failure;
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 not found, \
-                          4 denied.\nEvery setting: netbird-auth.toml, or NETBIRD_AUTH_<SECTION>__<KEY>.";
+                          4 denied or already there.\nEvery setting: netbird-auth.toml, or NETBIRD_AUTH_<SECTION>__<KEY>.";
 
 /// NetBird's API authentication: one binary, one SQLite file.
 #[derive(Parser)]
@@ -83,7 +83,7 @@ impl Arguments {
             Command::Bootstrap(command) => command.run(loaded.config),
             Command::User(command) => command.run(&database),
             Command::Token(command) => command.run(&database),
-            Command::Config(command) => command.run(&loaded),
+            Command::Config(command) => command.run(loaded),
             Command::Healthcheck(command) => command.run(&loaded.config.server),
         }
     }

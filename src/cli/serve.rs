@@ -38,7 +38,7 @@ impl Serve {
         logging::start(&config.log);
         match file {
             Some(file) => log::info!("configuration: {}", file.display()),
-            None => log::info!("configuration: no file, all defaults"),
+            None => log::info!("configuration: no file"),
         }
         let path = config.database.path.clone();
         // Before the lock file is made beside it: nothing is left beside another program's file.
@@ -67,6 +67,12 @@ impl Serve {
             shown(listeners.api.local_addr()),
             started.elapsed().as_millis()
         );
+        if !app.index.has_owner() {
+            log::warn!(
+                "there is no owner: whoever sends the first POST /api/setup becomes it; \
+                 'netbird-auth bootstrap' makes one too"
+            );
+        }
         if let Some(metrics) = &listeners.metrics {
             log::info!("metrics on {}", shown(metrics.local_addr()));
         }
@@ -102,7 +108,8 @@ impl Serve {
         let end = owner.lifetime.end(now);
         match out {
             Some(out) => log::info!(
-                "the owner's token is in the file {} until it is first used; it expires at {end}",
+                "the owner's token is in the file {}: copy it, the file is removed at its first use; \
+                 it expires at {end}",
                 out.display()
             ),
             None if given => log::info!("the owner's token is the configured one, until {end}"),

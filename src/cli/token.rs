@@ -24,6 +24,8 @@ pub(super) enum TokenCommand {
     List(List),
     /// Make a token; prints it, this once
     Create(Create),
+    /// Print a token that is in no database, for [bootstrap] token_file
+    Generate,
     /// Show one token's record
     Show(One),
     /// Revoke a token
@@ -70,6 +72,10 @@ impl TokenCommand {
         match self {
             Self::List(list) => list.run(path),
             Self::Create(create) => create.run(path),
+            Self::Generate => {
+                let plain = PlainToken::generate().map_err(StoreError::from)?;
+                output::print(&format!("{}\n", plain.expose()))
+            }
             Self::Show(one) => {
                 let (user, token) = find(&open(path)?, &one.id)?;
                 show(&user, &token, one.json)

@@ -52,10 +52,10 @@ pub(super) struct Create {
     /// Display name
     #[arg(long)]
     name: String,
-    /// E-mail address; a human needs one
-    #[arg(long, required_unless_present = "service", conflicts_with = "service")]
+    /// E-mail address; a human needs one, a service user has none
+    #[arg(long, conflicts_with = "service")]
     email: Option<String>,
-    /// owner is given by 'user update' only
+    /// admin, network_admin, auditor, user or billing_admin
     #[arg(long, default_value = "user", value_parser = role)]
     role: Role,
     /// A service user: a machine
@@ -64,7 +64,7 @@ pub(super) struct Create {
     /// The id, such as the user-id claim of their JWTs [default: a UUID]
     #[arg(long)]
     id: Option<String>,
-    /// Group ids
+    /// Group ids, separated by commas
     #[arg(long, value_delimiter = ',')]
     groups: Vec<String>,
     #[command(flatten)]
@@ -76,10 +76,10 @@ pub(super) struct Create {
 pub(super) struct Update {
     /// The user's id
     id: String,
-    /// The new role
+    /// The new role: owner, admin, network_admin, auditor, user or billing_admin
     #[arg(long, value_parser = role)]
     role: Option<Role>,
-    /// The new group ids, all of them; "" is none
+    /// The new group ids, all of them, separated by commas; "" is none
     #[arg(long, value_delimiter = ',')]
     groups: Option<Vec<String>>,
     #[command(flatten)]
@@ -120,6 +120,11 @@ impl UserCommand {
 
 impl Create {
     fn run(self, path: &Path) -> Result<(), Failure> {
+        if self.role == Role::Owner {
+            let message = "a new user can't be owner: make the user first, then \
+                           'netbird-auth user update ID --role owner'";
+            return Err(Failure::Denied(message.to_owned()));
+        }
         let wrong =
             |flag: &'static str| move |fault: TextFault| Failure::Usage(format!("{flag} {fault}"));
         let (name, email) = match &self.email {
@@ -127,6 +132,10 @@ impl Create {
                 Name::parse_non_empty(&self.name).map_err(wrong("--name"))?,
                 Name::parse_email(email).map_err(wrong("--email"))?,
             ),
+            None if !self.service => {
+                let message = "--email is missing (or --service, for a machine)";
+                return Err(Failure::Usage(message.to_owned()));
+            }
             None => (
                 Name::parse(&self.name).map_err(wrong("--name"))?,
                 Name::parse("").map_err(wrong("--email"))?,
@@ -152,8 +161,8 @@ impl Create {
             return show(&user, &self.format);
         }
         output::tell(&format!(
-            "made user {}; 'netbird-auth token create --user ID' makes a token",
-            or_dash(user.name.as_str())
+            "made the user; 'netbird-auth token create --user {}' makes a token",
+            user.id
         ));
         output::print(&format!("{}\n", user.id))
     }

@@ -6,7 +6,8 @@ use std::path::Path;
 
 use super::ConfigError;
 
-const PREFIX: &str = "NETBIRD_AUTH_";
+/// How all our variables begin.
+pub(super) const PREFIX: &str = "NETBIRD_AUTH_";
 
 /// The variable that names the settings file.
 pub(super) const CONFIG: &str = "NETBIRD_AUTH_CONFIG";

@@ -60,5 +60,11 @@ pub fn load(explicit: Option<&Path>, environment: &Environment) -> Result<Loaded
 fn read(mut reader: Reader<'_>) -> Result<Config, ConfigError> {
     let config = Config::read(&mut reader)?;
     reader.finish()?;
+    let listen = config.server.listen;
+    if listen.port() != 0 && config.metrics.listen == Some(listen) {
+        return Err(ConfigError::new(format!(
+            "`server.listen` and `metrics.listen` are both {listen}: choose another port for one"
+        )));
+    }
     Ok(config)
 }

@@ -33,7 +33,10 @@ impl TokenSource {
         match self {
             Self::Inline(token) => Ok(token),
             Self::File(path) => read_file(&path).map_err(|fault| {
-                ConfigError::new(format!("token file {}: {fault}", path.display()))
+                let path = path.display();
+                ConfigError::new(format!(
+                    "[bootstrap] token_file {path}: {fault}; 'netbird-auth token generate' makes one"
+                ))
             }),
         }
     }

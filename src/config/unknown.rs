@@ -4,7 +4,7 @@
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
-use super::environment::variable;
+use super::environment::{PREFIX, variable};
 use super::reader::{File, Known};
 use super::{ConfigError, Environment};
 
@@ -88,10 +88,17 @@ pub(super) fn in_environment(
         .iter()
         .map(|known| variable(known.section, known.key))
         .collect();
-    let one_underscore = |name: &str| known.iter().find(|known| known.replace("__", "_") == name);
+    // One underscore, or no section: what is most often mistyped has not the form of a setting.
+    let mistyped = |name: &str| {
+        let key = |known: &str| known.split_once("__").map(|(_, key)| key.to_owned());
+        known.iter().find(|known| {
+            let without_section = key(known).map(|key| format!("{PREFIX}{key}"));
+            known.replace("__", "_") == name || without_section.as_deref() == Some(name)
+        })
+    };
     if let Some((wrong, right)) = environment
         .names()
-        .find_map(|name| Some((name, one_underscore(name)?)))
+        .find_map(|name| Some((name, mistyped(name)?)))
     {
         return Err(ConfigError::new(format!(
             "{wrong} is no setting; did you mean `{right}`?"
@@ -101,11 +108,17 @@ pub(super) fn in_environment(
         .setting_names()
         .find(|name| !known.iter().any(|known| known == name));
     let Some(wrong) = wrong else { return Ok(()) };
-    // All share the prefix, so all are near: the nearest is the only useful answer.
-    let nearest = nearest(wrong, known.iter().map(String::as_str));
-    let hint = nearest.map_or(String::new(), |(_, name)| {
-        format!("; did you mean `{name}`?")
-    });
+    // All share the prefix, which says nothing of how near they are.
+    let rest = |name: &'_ str| name.strip_prefix(PREFIX).map(str::to_owned);
+    let names: Vec<String> = known.iter().filter_map(|name| rest(name)).collect();
+    let nearest = nearest(
+        wrong.strip_prefix(PREFIX).unwrap_or(wrong),
+        names.iter().map(String::as_str),
+    );
+    let hint = match nearest {
+        Some((score, name)) if score >= NEAR => format!("; did you mean `{PREFIX}{name}`?"),
+        _ => "; netbird-auth.toml has them all".to_owned(),
+    };
     Err(ConfigError::new(format!("{wrong} is no setting{hint}")))
 }
 

@@ -36,10 +36,10 @@ pub type Readers = r2d2::Pool<r2d2_sqlite::SqliteConnectionManager>;
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// There is no file.
-    #[error("{}: no such database; 'netbird-auth serve' or 'netbird-auth bootstrap' makes one", .0.display())]
+    #[error("{}: no such database; name the server's by --config or NETBIRD_AUTH_DATABASE__PATH, or make a new one with 'netbird-auth serve'", absolute(.0).display())]
     Missing(PathBuf),
     /// Empty, garbage, or another program's.
-    #[error("{}: not a database of netbird-auth ({why}); it was left as it is: name another file in [database] path, or restore a backup", .path.display())]
+    #[error("{}: not a database of netbird-auth ({why}); it was left as it is: name another file in [database] path, restore a backup, or remove it if it is of no use", .path.display())]
     NotOurs {
         /// The file.
         path: PathBuf,
@@ -72,7 +72,7 @@ pub enum StoreError {
     #[error("{}: exists already; move it away, or name another", .0.display())]
     Exists(PathBuf),
     /// The operating system refused.
-    #[error("{}: {source}", .path.display())]
+    #[error("{}: {source}{}", .path.display(), hint(.source))]
     Io {
         /// The file.
         path: PathBuf,
@@ -112,6 +112,18 @@ impl StoreError {
             },
             other => other,
         }
+    }
+}
+
+/// Which file a relative path means, for somebody who is in the wrong folder.
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+fn hint(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        std::io::ErrorKind::PermissionDenied => "; run it as the user that owns it",
+        _ => "",
     }
 }
 

@@ -74,7 +74,7 @@ fn a_token_file_is_opened_when_the_token_is_wanted_and_not_before() {
 
     let missing = read(&path).err().unwrap();
     assert!(
-        missing.starts_with(&format!("token file {}: ", path.display())),
+        missing.starts_with(&format!("[bootstrap] token_file {}: ", path.display())),
         "{missing}"
     );
     fs::write(&path, format!("{TOKEN}\r\n")).unwrap();
@@ -82,7 +82,7 @@ fn a_token_file_is_opened_when_the_token_is_wanted_and_not_before() {
     fs::write(&path, format!("{TOKEN}\n{TOKEN}\n")).unwrap();
     let twice = read(&path).err().unwrap();
     assert!(
-        twice.ends_with(": malformed token") && !twice.contains("nbp_"),
+        twice.contains(": malformed token; ") && !twice.contains("nbp_"),
         "{twice}"
     );
     fs::write(&path, vec![b' '; 100_000]).unwrap();
