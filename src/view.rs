@@ -1,7 +1,5 @@
 //! What users and tokens look like as JSON: in the API, and with `--json` on the command line.
 
-use std::collections::BTreeMap;
-
 use serde::{Serialize, Serializer};
 
 use crate::clock::Timestamp;
@@ -27,14 +25,35 @@ pub struct UserView<'a> {
     #[serde(skip_serializing_if = "str::is_empty")]
     idp_id: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    permissions: Option<Permissions>,
+    permissions: Option<Permissions<'a>>,
 }
 
 /// What a user may do, module by module.
 #[derive(Serialize)]
-struct Permissions {
+struct Permissions<'a> {
     is_restricted: bool,
-    modules: BTreeMap<&'static str, BTreeMap<&'static str, bool>>,
+    modules: Modules<'a>,
+}
+
+struct Modules<'a>(&'a User);
+
+struct Operations<'a>(&'a User, Module);
+
+impl Serialize for Modules<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let module = |module: Module| (module.as_str(), Operations(self.0, module));
+        serializer.collect_map(Module::ALL.map(module))
+    }
+}
+
+impl Serialize for Operations<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let operation = |operation: Operation| {
+            let is_allowed = policy::permit(self.0, self.1, operation).is_ok();
+            (operation.as_str(), is_allowed)
+        };
+        serializer.collect_map(Operation::ALL.map(operation))
+    }
 }
 
 impl<'a> UserView<'a> {
@@ -60,18 +79,10 @@ impl<'a> UserView<'a> {
 
     /// The user who asks, with their permissions.
     pub fn current(user: &'a User) -> Self {
-        let operations = |module| {
-            let allowed = |operation: Operation| {
-                let allowed = policy::permit(user, module, operation).is_ok();
-                (operation.as_str(), allowed)
-            };
-            Operation::ALL.map(allowed).into_iter().collect()
-        };
-        let modules = Module::ALL.map(|module| (module.as_str(), operations(module)));
         Self {
             permissions: Some(Permissions {
                 is_restricted: false,
-                modules: modules.into_iter().collect(),
+                modules: Modules(user),
             }),
             ..Self::new(user, true)
         }
