@@ -161,7 +161,7 @@ pub fn open_writer(path: &Path, patience: Duration) -> Result<Connection, StoreE
 }
 
 fn prepare(path: &Path, patience: Duration) -> Result<Connection, StoreError> {
-    let has_log = beside(path, "-wal").exists();
+    let has_log = beside(&real(path), "-wal").exists();
     let mut connection = connect(path, patience)?;
     if connection.is_readonly("main")? {
         return Err(StoreError::ReadOnly(path.to_owned()));
@@ -192,12 +192,13 @@ pub fn open_readers(path: &Path) -> Result<Readers, StoreError> {
         .with_init(|connection| {
             connection.execute_batch(
                 "PRAGMA query_only = ON; PRAGMA busy_timeout = 1000; PRAGMA trusted_schema = OFF;
-                 PRAGMA cell_size_check = ON;",
+                 PRAGMA cell_size_check = ON; SELECT 1 FROM sqlite_schema;",
             )
         });
     Ok(r2d2::Pool::builder()
         .max_size(READERS)
-        // Opened now and kept: a later one would open whatever file has the name by then.
+        // Opened now and kept, and read from (which opens the write-ahead log): later, whatever file
+        // has the name by then would be opened.
         .min_idle(None)
         .max_lifetime(None)
         .idle_timeout(None)
@@ -231,8 +232,7 @@ impl ServerLock {
             .create(folder)
             .map_err(io(folder))?;
         // By the real name: a second name (a link) is no second database.
-        let real = fs::canonicalize(database).unwrap_or_else(|_| database.to_owned());
-        let path = beside(&real, ".lock");
+        let path = beside(&real(database), ".lock");
         let file = OpenOptions::new()
             .write(true)
             .create(true)
@@ -268,7 +268,7 @@ impl FileIdentity {
         };
         Ok(Self {
             database: identity(path)?,
-            log: identity(&beside(path, "-wal"))?,
+            log: identity(&beside(&real(path), "-wal"))?,
         })
     }
 }
@@ -319,6 +319,11 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
+}
+
+/// The file's own name, where a path is a link to it: SQLite puts its further files beside that one.
+fn real(path: &Path) -> PathBuf {
+    fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
 }
 
 fn remove_database(path: &Path) {

@@ -1,17 +1,25 @@
 //! What the thread does when the disk fails in the middle, which can't be provoked from outside.
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use crossbeam_channel::Receiver;
+use rusqlite::Connection;
 
 use super::thread::{PATIENCE, Worker};
-use super::{Job, Ran, Start, Unmade};
-use crate::change::{self, Actor, NewUserRequest};
+use super::{Job, QUEUE, Ran, Start, Unmade, WriteError, Writer};
+use crate::change::{self, Actor, Changed, NewUserRequest, Refused};
+use crate::clock::Timestamp;
 use crate::index::Index;
 use crate::store::{self, StoreError};
-use crate::user::{Name, Role};
+use crate::user::{Name, Role, User};
 
 struct Fixture {
     _folder: tempfile::TempDir,
     worker: Worker,
+    writer: Writer,
+    queue: Receiver<Job>,
 }
 
 fn fixture() -> Fixture {
@@ -20,26 +28,37 @@ fn fixture() -> Fixture {
     store::create_database(&path, |_| Ok::<_, StoreError>(())).unwrap();
     let connection = store::open_writer(&path, PATIENCE).unwrap();
     let start = Start::load(connection, &path).unwrap();
-    let (_, queue) = crossbeam_channel::bounded(1);
+    let (jobs, queue) = crossbeam_channel::bounded(QUEUE);
+    let status = Arc::default();
+    let writer = Writer {
+        jobs,
+        status: Arc::clone(&status),
+    };
     Fixture {
-        worker: Worker::new(start, queue, Arc::default()).unwrap(),
+        worker: Worker::new(start, queue.clone(), status).unwrap(),
         _folder: folder,
+        writer,
+        queue,
     }
+}
+
+fn make_user(connection: &Connection, now: Timestamp) -> Result<Changed<User>, Refused> {
+    let request = NewUserRequest {
+        id: None,
+        role: Role::User,
+        auto_groups: Box::new([]),
+        is_service: true,
+        name: Name::parse("machine").unwrap(),
+        email: Name::parse("").unwrap(),
+    };
+    change::create_user(connection, now, Actor::System, request)
 }
 
 /// A job that makes a user; what it answers is counted.
 fn makes_a_user(answers: &Arc<std::sync::atomic::AtomicUsize>) -> Job {
     let answers = Arc::clone(answers);
     Box::new(move |connection, now| {
-        let request = NewUserRequest {
-            id: None,
-            role: Role::User,
-            auto_groups: Box::new([]),
-            is_service: true,
-            name: Name::parse("machine").unwrap(),
-            email: Name::parse("").unwrap(),
-        };
-        let made = change::create_user(connection, now, Actor::System, request).unwrap();
+        let made = make_user(connection, now).unwrap();
         Ran {
             result: Ok(made.effects),
             answer: Box::new(move || {
@@ -94,4 +113,51 @@ fn a_transaction_that_fails_is_rolled_back_before_the_next() {
     let answers = Arc::default();
     worker.make(vec![makes_a_user(&answers)]);
     assert_eq!(answers.load(std::sync::atomic::Ordering::SeqCst), 1);
+}
+
+#[test]
+fn a_change_that_fails_alone_takes_no_other_with_it_and_is_told_until_a_good_transaction() {
+    let mut fixture = fixture();
+    let (worker, writer) = (&mut fixture.worker, &fixture.writer);
+    let mut first = pin!(writer.submit(make_user));
+    let mut failing = pin!(writer.submit(|connection, now| {
+        make_user(connection, now)?;
+        let error = rusqlite::Error::InvalidQuery;
+        Err::<Changed<User>, _>(Refused::from(error))
+    }));
+    let mut last = pin!(writer.submit(make_user));
+    let context = &mut Context::from_waker(Waker::noop());
+    for asked in [
+        first.as_mut() as std::pin::Pin<&mut dyn Future<Output = _>>,
+        failing.as_mut(),
+        last.as_mut(),
+    ] {
+        assert!(asked.poll(context).is_pending());
+    }
+    worker.make(fixture.queue.try_iter().collect());
+    let mut made = Vec::new();
+    for asked in [
+        first.as_mut() as std::pin::Pin<&mut dyn Future<Output = _>>,
+        last.as_mut(),
+    ] {
+        match asked.poll(context) {
+            Poll::Ready(Ok(user)) => made.push(user.number),
+            other => panic!("{other:?}"),
+        }
+    }
+    let failed = failing.as_mut().poll(context);
+    assert!(
+        matches!(failed, Poll::Ready(Err(WriteError::Unavailable))),
+        "{failed:?}"
+    );
+    let stored = store::users_after(&worker.connection, None, 10).unwrap();
+    let stored: Vec<_> = stored.iter().map(|user| user.number).collect();
+    assert_eq!(stored, made);
+    assert_eq!(worker.index.counts(), (2, 0));
+    assert!(writer.status().trouble().is_some());
+    assert_eq!(writer.status().commits(), 1);
+
+    worker.make(vec![makes_a_user(&Arc::default())]);
+    assert!(writer.status().trouble().is_none());
+    assert_eq!(worker.index.counts(), (3, 0));
 }

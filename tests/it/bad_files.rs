@@ -156,6 +156,33 @@ fn a_second_server_on_the_same_file_ends_at_once() {
 }
 
 #[test]
+fn a_second_name_of_a_served_file_is_no_second_database() {
+    let server = Server::start();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let link = |name: &str, target: &Path| {
+        let link = elsewhere.path().join(name);
+        std::os::unix::fs::symlink(target, &link).unwrap();
+        link
+    };
+    let file = link("other.db", &server.path());
+    let names = [
+        link("again.db", &file),
+        file,
+        link("folder", server.folder.path()).join("test.db"),
+    ];
+    for name in names {
+        let mut command = netbird_auth(server.folder.path());
+        command.env("NETBIRD_AUTH_DATABASE__PATH", &name);
+        let output = refused_start(command);
+        assert_eq!(output.status.code(), Some(1), "{name:?}");
+        let line = only_line(&output);
+        assert!(line.contains("in use by another"), "{line}");
+        assert!(line.contains(name.to_str().unwrap()), "{line}");
+    }
+    assert_eq!(server.service_user("admin").len(), 36);
+}
+
+#[test]
 fn a_database_that_another_program_holds_ends_the_start_in_about_a_second() {
     let folder = database();
     let path = folder.path().join("test.db");

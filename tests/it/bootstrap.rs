@@ -1,16 +1,31 @@
 //! The first owner without a terminal: by a token file, and by `bootstrap`.
 
 use std::fs;
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
+use netbird_auth::change::{self, Actor};
+use netbird_auth::clock::Timestamp;
+use netbird_auth::store;
+use netbird_auth::user::Role;
+use rusqlite::Connection;
 use tempfile::TempDir;
 
+use crate::index::machine;
 use crate::support::{
-    Server, eventually, fresh_token, mode_of, netbird_auth, only_line, refused_start,
+    Command, Server, ended, eventually, fresh_token, mode_of, netbird_auth, only_line,
+    refused_start,
 };
 
 fn folder() -> Arc<TempDir> {
     Arc::new(tempfile::tempdir().unwrap())
+}
+
+fn bootstrap(folder: &Path, out: &Path) -> Command {
+    let mut command = netbird_auth(folder);
+    command.args(["bootstrap", "--out"]).arg(out);
+    command
 }
 
 #[test]
@@ -70,11 +85,7 @@ fn a_bad_token_file_ends_the_first_start_with_2_and_makes_nothing() {
 fn bootstrap_writes_the_token_into_a_new_private_file() {
     let folder = folder();
     let out = folder.path().join("token");
-    let bootstrap = || {
-        let mut command = netbird_auth(folder.path());
-        command.args(["bootstrap", "--out"]).arg(&out);
-        command.output().unwrap()
-    };
+    let bootstrap = || bootstrap(folder.path(), &out).output().unwrap();
     // A file that is there stays as it is, and no database comes to be.
     fs::write(&out, "mine").unwrap();
     let refused = bootstrap();
@@ -102,6 +113,139 @@ fn bootstrap_writes_the_token_into_a_new_private_file() {
     let server = Server::start_in(Arc::clone(&folder), &[], token);
     assert_eq!(server.owner.get("/api/users").status, 200);
     assert!(!folder.path().join("owner-token").exists());
+}
+
+#[test]
+fn a_killed_bootstrap_is_no_trouble_for_the_next() {
+    let token = fresh_token();
+    // The file whole, cut off by the kill, and not there yet.
+    let lefts = [Some(41), Some(40), Some(17), Some(2), Some(0), None];
+    for length in lefts {
+        let folder = folder();
+        let out = folder.path().join("token");
+        for name in ["test.db.new", "test.db.new-journal"] {
+            fs::write(folder.path().join(name), "left").unwrap();
+        }
+        if let Some(length) = length {
+            fs::write(&out, &format!("{token}\n")[..length]).unwrap();
+        }
+        let made = bootstrap(folder.path(), &out).output().unwrap();
+        assert_eq!(made.status.code(), Some(0), "{length:?}: {made:?}");
+        assert!(!folder.path().join("test.db.new").exists());
+        let token = fs::read_to_string(&out).unwrap();
+        let server = Server::start_in(Arc::clone(&folder), &[], token.trim().to_owned());
+        server.owner.get("/api/users").ok();
+    }
+}
+
+#[test]
+fn a_file_that_no_killed_bootstrap_has_left_is_never_overwritten() {
+    let token = fresh_token();
+    let long = format!("{token}\nand what else it is good for\n");
+    // What is in it, and whether an unfinished database stands beside it.
+    let table: [(&[u8], bool); 9] = [
+        (b"mine", true),
+        (b"nbx", true),
+        (b"\n", true),
+        (long.as_bytes(), true),
+        (b"nbp_\xff", true),
+        (b"mine", false),
+        (b"", false),
+        (b"nbp_", false),
+        (token.as_bytes(), false),
+    ];
+    for (content, is_unfinished) in table {
+        let folder = folder();
+        let out = folder.path().join("token");
+        fs::write(&out, content).unwrap();
+        if is_unfinished {
+            fs::write(folder.path().join("test.db.new"), "left").unwrap();
+        }
+        // The second time, nothing unfinished is there any more.
+        for _ in 0..2 {
+            let refused = ended(bootstrap(folder.path(), &out));
+            assert_eq!(refused.status.code(), Some(1), "{content:?}");
+            let line = only_line(&refused);
+            assert!(line.contains(out.to_str().unwrap()), "{line}");
+            assert!(line.contains("move it away, or name another"), "{line}");
+            assert!(!line.contains("nbp_"), "{line}");
+            assert_eq!(fs::read(&out).unwrap(), content);
+            assert!(!folder.path().join("test.db").exists());
+        }
+    }
+}
+
+#[test]
+fn bootstrap_on_a_disk_that_is_nearly_full_makes_all_or_nothing() {
+    let (mut full, mut made) = (0, 0);
+    // From no room at all to more than enough, in units of 512 bytes.
+    for limit in (0..160).step_by(3) {
+        let folder = folder();
+        let out = folder.path().join("token");
+        let plain = bootstrap(folder.path(), &out);
+        let mut limited = Command::new("sh");
+        limited
+            .args(["-c", "trap '' XFSZ; ulimit -f $0; exec \"$@\""])
+            .arg(limit.to_string())
+            .arg(plain.get_program())
+            .args(plain.get_args())
+            .current_dir(folder.path());
+        for (name, value) in plain.get_envs() {
+            match value {
+                Some(value) => limited.env(name, value),
+                None => limited.env_remove(name),
+            };
+        }
+        let output = ended(limited);
+        if output.status.success() {
+            made += 1;
+        } else {
+            full += 1;
+            assert_eq!(output.status.code(), Some(1), "{limit}");
+            only_line(&output);
+            let mut left = fs::read_dir(folder.path()).unwrap().map(Result::unwrap);
+            let left = left.find(|entry| entry.file_name() != "test.db.lock");
+            assert!(left.is_none(), "{limit}: {left:?}");
+            let again = ended(bootstrap(folder.path(), &out));
+            assert_eq!(again.status.code(), Some(0), "{limit}: {again:?}");
+        }
+        let token = fs::read_to_string(&out).unwrap();
+        assert_eq!(token.len(), 41, "{limit}");
+        let mut list = netbird_auth(folder.path());
+        list.args(["user", "list"]);
+        let listed = ended(list);
+        assert_eq!(listed.status.code(), Some(0), "{limit}: {listed:?}");
+    }
+    assert!(full > 10 && made > 10, "{full} and {made}");
+}
+
+#[test]
+fn a_new_database_is_whole_once_it_is_committed_whatever_the_closing_does() {
+    let folder = folder();
+    let path = folder.path().join("test.db");
+    let mut reader = None;
+    let made = store::create_database(&path, |database| {
+        // With a second connection open, SQLite does at the close what it does on a full disk:
+        // nothing.
+        let other = Connection::open(path.with_file_name("test.db.new"))?;
+        let tables = "SELECT count(*) FROM sqlite_schema";
+        let tables: i64 = other.query_row(tables, (), |row| row.get(0))?;
+        assert_eq!(tables, 0, "it is not committed yet");
+        reader = Some(other);
+        change::create_user(
+            database,
+            Timestamp::now(),
+            Actor::System,
+            machine(Role::User),
+        )
+    });
+    let user = made.unwrap().value;
+    let copy = path.with_file_name("copy.db");
+    fs::copy(&path, &copy).unwrap();
+    let database = store::open_writer(&copy, Duration::ZERO).unwrap();
+    let found = store::user_by_id(&database, user.id.as_str()).unwrap();
+    assert_eq!(found, Some(user));
+    drop(reader);
 }
 
 #[test]

@@ -14,7 +14,8 @@ const COMMANDS: [&[&str]; 18] = [
     &["token"], &["token", "list"], &["token", "create"], &["token", "show"], &["token", "revoke"],
 ];
 
-/// Exit code, arguments, and what the error says. `{user}`, `{owner}` and `{secret}` are put in.
+/// Exit code, arguments, and what the error says. `{user}`, `{owner}`, `{secret}` and
+/// `{257 groups}` are put in.
 #[rustfmt::skip]
 const EXITS: &[(i32, &[&str], &str)] = &[
     (0, &["user", "list"], ""),
@@ -35,7 +36,14 @@ const EXITS: &[(i32, &[&str], &str)] = &[
     (2, &["user", "show"], "<ID>"),
     (2, &["user", "create", "--name", "bob"], "--email"),
     (2, &["user", "create", "--name", "b", "--email", "bob"], "--email"),
+    (2, &["user", "create", "--name", "b", "--email", "@home.arpa"], "--email"),
+    (2, &["user", "create", "--name", "b", "--email", "bob@"], "--email"),
+    (2, &["user", "create", "--name", "b", "--email", "bob@a\nb"], "--email"),
+    (2, &["user", "create", "--name", "", "--email", "bob@home.arpa"], "--name"),
     (2, &["user", "create", "--name", "a\nb", "--service"], "--name"),
+    (2, &["user", "create", "--name", "b", "--service", "--groups", "{257 groups}"], "at most 256"),
+    (2, &["user", "update", "{user}", "--groups", "{257 groups}"], "at most 256"),
+    (2, &["user", "update", "{user}", "--groups", "a,b\nc"], "--groups"),
     (2, &["user", "create", "--name", "b", "--service", "--role", "root"], "network_admin"),
     (2, &["user", "create", "--name", "b", "--service", "--id", "a\u{7}"], "control"),
     (2, &["user", "update", "{user}"], "--role"),
@@ -56,6 +64,12 @@ const EXITS: &[(i32, &[&str], &str)] = &[
     (3, &["user", "delete", "nobody"], "nobody not found"),
     (3, &["token", "list", "--user", "nobody"], "nobody not found"),
     (3, &["token", "create", "--user", "nobody"], "nobody not found"),
+    (3, &["user", "show", "{secret}"], "user with this id not found"),
+    (3, &["user", "update", "{secret}", "--role", "user"], "user with this id not found"),
+    (3, &["user", "block", "{secret}"], "user with this id not found"),
+    (3, &["user", "delete", "{secret}"], "user with this id not found"),
+    (3, &["token", "list", "--user", "{secret}"], "user with this id not found"),
+    (3, &["token", "create", "--user", "{secret}"], "user with this id not found"),
     (3, &["token", "show", "0123456789abcdefghij"], "0123456789abcdefghij not found"),
     (3, &["token", "revoke", "0123456789abcdefghij"], "0123456789abcdefghij not found"),
     (3, &["token", "revoke", "{secret}"], "token not found"),
@@ -117,10 +131,12 @@ fn exit_codes_tell_what_happened() {
     ];
     let user = server.run_command(&ada);
     let secret = fresh_token();
+    let groups = ["g"; 257].join(",");
     for (code, arguments, words) in EXITS {
         let put_in = |argument: &&str| {
             let argument = argument.replace("{user}", user.trim());
             let argument = argument.replace("{owner}", &server.owner_id);
+            let argument = argument.replace("{257 groups}", &groups);
             argument.replace("{secret}", &secret)
         };
         // No server listens where the commands look for one.

@@ -65,6 +65,41 @@ fn the_log_and_standard_output_never_hold_the_token() {
 }
 
 #[test]
+fn the_owner_token_file_goes_when_its_token_is_revoked_before_its_use() {
+    for by_command in [true, false] {
+        let server = Server::start_in(folder(), &[], String::new());
+        let file = server.folder.path().join("owner-token");
+        let tokens = server.run_command(&["token", "list", "--json"]);
+        let tokens: serde_json::Value = serde_json::from_str(&tokens).unwrap();
+        let (id, owner) = (tokens[0]["id"].as_str().unwrap(), &server.owner_id);
+        assert!(file.exists());
+        if by_command {
+            server.run_command(&["token", "revoke", id]);
+        } else {
+            let client = server.client(&server.token_of(owner));
+            client
+                .delete(&format!("/api/users/{owner}/tokens/{id}"))
+                .ok();
+        }
+        eventually("the useless file is gone", || {
+            (!file.exists()).then_some(())
+        });
+    }
+}
+
+#[test]
+fn the_owner_token_file_goes_when_its_token_is_used_in_the_last_moment() {
+    let server = Server::start_in(folder(), &[], String::new());
+    let folder = Arc::clone(&server.folder);
+    let file = folder.path().join("owner-token");
+    let token = fs::read_to_string(&file).unwrap();
+    server.client(token.trim()).get("/api/users").ok();
+    let (code, log) = server.stop();
+    assert_eq!(code, Some(0), "{log:?}");
+    assert!(!file.exists(), "{log:?}");
+}
+
+#[test]
 fn no_configuration_is_needed() {
     let folder = folder();
     let mut command = netbird_auth(folder.path());

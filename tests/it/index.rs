@@ -230,7 +230,7 @@ impl House {
     }
 }
 
-fn machine(role: Role) -> NewUserRequest {
+pub fn machine(role: Role) -> NewUserRequest {
     NewUserRequest {
         id: None,
         role,
@@ -241,7 +241,7 @@ fn machine(role: Role) -> NewUserRequest {
     }
 }
 
-fn new_token() -> NewTokenRequest {
+pub fn new_token() -> NewTokenRequest {
     NewTokenRequest {
         hash: PlainToken::generate().unwrap().hash(),
         name: Name::parse("token").unwrap(),
@@ -249,7 +249,7 @@ fn new_token() -> NewTokenRequest {
     }
 }
 
-fn put(role: Role, is_blocked: bool) -> UserUpdate {
+pub fn put(role: Role, is_blocked: bool) -> UserUpdate {
     UserUpdate {
         role,
         auto_groups: Box::new([]),
@@ -276,7 +276,7 @@ fn a_change_is_judged_by_what_the_same_transaction_did_before() {
     /// What is done to an admin who then asks for something.
     type Before = fn(&Connection, &User, Xid) -> Result<(), Refused>;
     type Expected = fn(&Refused) -> bool;
-    let table: [(&str, Before, Expected); 5] = [
+    let table: [(&str, Before, Expected); 6] = [
         (
             "blocked",
             |database, user, _| update(database, user, Role::Admin, true),
@@ -298,6 +298,14 @@ fn a_change_is_judged_by_what_the_same_transaction_did_before() {
             "deleted",
             |database, user, _| {
                 change::delete_user(database, START, Actor::System, &user.id).map(drop)
+            },
+            |refused| matches!(refused, Refused::CredentialGone),
+        ),
+        (
+            "their token expired",
+            |database, _, _| {
+                database.execute("UPDATE tokens SET expires_at = ?1", [START])?;
+                Ok(())
             },
             |refused| matches!(refused, Refused::CredentialGone),
         ),

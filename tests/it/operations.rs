@@ -15,7 +15,7 @@ use crate::support::{Client, Connection, Response, Server, eventually, fresh_tok
 const METRICS: (&str, &str) = ("METRICS__LISTEN", "127.0.0.1:0");
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 /// What supervisors give a server before they kill it.
-const LONGEST_STOP: Duration = Duration::from_secs(10);
+pub const LONGEST_STOP: Duration = Duration::from_secs(10);
 
 #[test]
 fn probes_need_no_credential() {

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{Crowd, Server, id_of, time_of};
+use crate::support::{Connection, Crowd, Server, eventually, id_of, time_of};
 use crate::tokens::{body, listed, tokens_path};
 
 #[test]
@@ -127,4 +127,35 @@ fn a_token_of_a_service_user_names_its_maker() {
             (&json!("machine"), &json!(true))
         );
     }
+}
+
+#[test]
+fn a_token_that_expires_while_the_body_arrives_makes_nothing() {
+    let crowd = Crowd::new();
+    crowd.user("machine", "admin", true);
+    let (plain, id) = crowd.token("machine", "first");
+    let server = crowd.start();
+    let client = server.client(&plain);
+    let body = br#"{"name":"late","expires_in":1}"#;
+    let (most, last) = body.split_at(body.len() - 1);
+    let head = format!(
+        "POST /api/users/machine/tokens HTTP/1.1\r\nHost: a\r\nAuthorization: Token {plain}\r\n\
+         Content-Length: {}\r\n\r\n",
+        body.len()
+    );
+    let mut connection = Connection::open(server.address);
+    connection.send(&[head.as_bytes(), most].concat());
+    eventually("it is past the door", || {
+        let token = listed(&server.owner, "machine", &id)?;
+        token["last_used"].is_string().then_some(())
+    });
+    let expire = "UPDATE tokens SET expires_at = created_at WHERE id = ?1";
+    assert_eq!(server.database().execute(expire, [&id]).unwrap(), 1);
+    eventually("it has expired", || {
+        (client.get("/api/users").status == 401).then_some(())
+    });
+    connection.send(last);
+    connection.answer(false).refused(401);
+    let tokens = server.owner.get("/api/users/machine/tokens").ok();
+    assert_eq!(tokens.as_array().unwrap().len(), 1, "{tokens}");
 }

@@ -15,8 +15,8 @@ use crate::support::{
 };
 
 /// A server, and a machine's token that was never used before the trouble.
-struct Patient {
-    server: Server,
+pub struct Patient {
+    pub server: Server,
     machine: String,
     token: Client,
     id: String,
@@ -30,7 +30,7 @@ struct Patient {
 }
 
 impl Patient {
-    fn new(server: Server) -> Self {
+    pub fn new(server: Server) -> Self {
         let machine = server.service_user("auditor");
         let create = || server.owner.post(&tokens_of(&machine), new_token()).ok();
         let (made, other) = (create(), create());
@@ -75,7 +75,7 @@ impl Patient {
 
     /// All that must hold while nothing can be written; `/readyz` says one of the words.
     #[track_caller]
-    fn is_ill(&mut self, words: &[&str]) {
+    pub fn is_ill(&mut self, words: &[&str]) {
         self.mark();
         // The mark is enough for the trouble to be seen.
         let anonymous = self.server.anonymous();
@@ -121,7 +121,7 @@ impl Patient {
     /// Healed without a request that writes; every mark and every acknowledged change is in the
     /// file after the end, and nothing else.
     #[track_caller]
-    fn heals(mut self) {
+    pub fn heals(mut self) {
         let anonymous = self.server.anonymous();
         eventually("ready again", || {
             (anonymous.get("/readyz").status == 200).then_some(())
