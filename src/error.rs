@@ -244,10 +244,13 @@ impl ApiError {
 
 const TOKEN_CHALLENGE: &str = "Token realm=\"netbird-auth\"";
 
-/// RFC 6750 §3: no error code where no credential was shown, so that a client just asks for one.
+/// RFC 6750 §3: no error code where no credential was shown, so that a client just asks for one. The
+/// reason stands there all the same.
 fn challenge(response: &mut HttpResponseBuilder, fault: AuthFault) {
     let bearer = match fault {
-        AuthFault::Missing => "Bearer realm=\"netbird-auth\"".to_owned(),
+        AuthFault::Missing => {
+            format!("Bearer realm=\"netbird-auth\", error_description=\"{fault}\"")
+        }
         fault => format!(
             "Bearer realm=\"netbird-auth\", error=\"invalid_token\", error_description=\"{fault}\""
         ),

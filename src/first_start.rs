@@ -63,9 +63,6 @@ impl Owner {
         now: Timestamp,
         out: Option<&Path>,
     ) -> Result<User, Refused> {
-        if let Some(out) = out {
-            forget_killed_start(database, out)?;
-        }
         let mut written = None;
         let made = store::create_database(database, |connection| {
             let user = self.create(connection, now, out)?;
@@ -73,8 +70,8 @@ impl Owner {
             Ok(user)
         });
         if made.is_err() {
-            // In this order: what is unfinished tells a start after a kill that the token is of no
-            // use, its owner not being made.
+            // In this order: what is unfinished tells a start after a kill that the token in
+            // `owner-token` is of no use, its owner not being made.
             if let Some(written) = written {
                 let _ = std::fs::remove_file(written);
             }
@@ -84,15 +81,16 @@ impl Owner {
     }
 }
 
-/// A start that was killed leaves its unfinished database, and maybe the file of a token that
-/// never came to be.
-fn forget_killed_start(database: &Path, out: &Path) -> Result<(), StoreError> {
+/// A first start that was killed leaves its unfinished database, and maybe the file of a token that
+/// never came to be. The server's lock must be held.
+///
+/// # Errors
+/// What the disk says.
+pub fn forget_killed_start(database: &Path) -> Result<(), StoreError> {
+    let path = OwnerTokenFile::path_for(database);
     let is_ours = |text: &str| text.len() <= TOKEN_LENGTH + 1 && "nbp_".starts_with(head(text));
-    if store::is_unfinished(database) && read(out).is_some_and(|text| is_ours(&text)) {
-        std::fs::remove_file(out).map_err(|source| StoreError::Io {
-            path: out.to_owned(),
-            source,
-        })?;
+    if store::is_unfinished(database) && read(&path).is_some_and(|text| is_ours(&text)) {
+        std::fs::remove_file(&path).map_err(|source| StoreError::Io { path, source })?;
     }
     Ok(())
 }

@@ -22,6 +22,9 @@ const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmn
 pub struct Lifetime(u16);
 
 impl Lifetime {
+    /// NetBird's default for the token of a setup.
+    pub const ONE_DAY: Self = Self(1);
+
     /// `None` unless it is 1 to 365 days.
     pub fn days(days: i64) -> Option<Self> {
         u16::try_from(days)

@@ -44,7 +44,7 @@ pub enum TextFault {
     #[error("must be an e-mail address")]
     NoAddress,
     /// More than [`MOST_GROUPS`].
-    #[error("must be at most 256")]
+    #[error("must hold at most 256 ids")]
     TooMany,
     /// An id that means something else.
     #[error("must not be one of current, sys, -, . and ..")]
@@ -83,12 +83,6 @@ impl UserId {
 
     /// The id as text.
     pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::borrow::Borrow<str> for UserId {
-    fn borrow(&self) -> &str {
         &self.0
     }
 }

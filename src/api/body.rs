@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::error::ApiError;
 use crate::json;
-use crate::user::{Name, TextFault, parse_groups};
+use crate::user::{Name, TextFault};
 
 /// Longest body, in bytes.
 pub const LONGEST_BODY: usize = 64 * 1024;
@@ -91,18 +91,16 @@ impl Fields {
         Name::parse_email(text).map_err(|fault| invalid_text("email", fault))
     }
 
-    /// `auto_groups`: `None` where it is absent.
-    pub fn groups(&self) -> Result<Option<Box<[Box<str>]>>, ApiError> {
-        let Some(value) = self.get("auto_groups") else {
+    /// A list of strings; `None` where it is absent.
+    pub fn strings(&self, name: &str) -> Result<Option<Vec<&str>>, ApiError> {
+        let Some(value) = self.get(name) else {
             return Ok(None);
         };
-        let wrong = || wrong_type("auto_groups", "a list of strings");
-        let list = value.as_array().ok_or_else(wrong)?;
-        let ids: Option<Vec<&str>> = list.iter().map(Value::as_str).collect();
-        let groups = parse_groups(ids.ok_or_else(wrong)?.into_iter());
-        groups
+        let strings = || value.as_array()?.iter().map(Value::as_str).collect();
+        let strings: Option<Vec<&str>> = strings();
+        strings
             .map(Some)
-            .map_err(|fault| invalid_text("auto_groups", fault))
+            .ok_or_else(|| wrong_type(name, "a list of strings"))
     }
 }
 

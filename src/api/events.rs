@@ -28,12 +28,12 @@ pub async fn list(caller: Caller, app: web::Data<Arc<App>>) -> Result<HttpRespon
             let events = app
                 .read(move |database| store::audit_page(database, before, limit))
                 .await?;
-            let whole = events.len() == limit as usize && left > limit;
-            let next = events.last().filter(|_| whole);
-            Page::new(
-                events.iter().map(view),
-                next.map(|event| (event.number, left - limit)),
-            )
+            let left_after = (0..left).rev();
+            let rows = events
+                .iter()
+                .zip(left_after)
+                .map(|(event, left)| ((event.number, left), Some(view(event))));
+            Page::new(rows, events.len() == limit as usize && left > limit)
         }
     })
     .await

@@ -1,5 +1,5 @@
-//! JSON arrays, written page by page: a long list costs the memory of one page, and no query is
-//! open while a client reads.
+//! JSON arrays, written page by page: a long list costs the memory of one page, about 64 KiB, and no
+//! query is open while a client reads.
 
 use std::future::Future;
 
@@ -17,22 +17,37 @@ pub struct Page<K> {
     next: Option<K>,
 }
 
+/// A page ends when its text is longer than this, in bytes.
+const PAGE_LENGTH: usize = 64 * 1024;
+
 impl<K> Page<K> {
-    /// Writes the members of a page.
-    pub fn new(
-        members: impl IntoIterator<Item = impl Serialize>,
-        next: Option<K>,
+    /// Writes rows, each with its place in the list; `None` is a row that does not belong into it.
+    /// `more` says whether there are rows after these.
+    pub fn new<T: Serialize>(
+        rows: impl IntoIterator<Item = (K, Option<T>)>,
+        more: bool,
     ) -> Result<Self, ApiError> {
-        let mut text = Vec::new();
-        for member in members {
-            if !text.is_empty() {
-                text.push(b',');
+        let mut members = Vec::new();
+        let mut last = None;
+        let mut rows = rows.into_iter().peekable();
+        while let Some((place, row)) = rows.next() {
+            if let Some(row) = row {
+                if !members.is_empty() {
+                    members.push(b',');
+                }
+                serde_json::to_writer(&mut members, &row).map_err(|_| ApiError::Internal)?;
             }
-            serde_json::to_writer(&mut text, &member).map_err(|_| ApiError::Internal)?;
+            if members.len() > PAGE_LENGTH && (more || rows.peek().is_some()) {
+                return Ok(Self {
+                    members,
+                    next: Some(place),
+                });
+            }
+            last = Some(place);
         }
         Ok(Self {
-            members: text,
-            next,
+            members,
+            next: last.filter(|_| more),
         })
     }
 }
@@ -80,4 +95,33 @@ where
     );
     let start = stream::iter([Ok(Bytes::from(text))]);
     Ok(response.streaming(futures_util::StreamExt::chain(start, rest)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_ends_at_its_length_or_with_its_rows() {
+        let long = "x".repeat(PAGE_LENGTH);
+        let page = |rows: &[Option<&str>], more| {
+            let rows = rows.iter().copied().enumerate();
+            let Page { members, next } = Page::new(rows, more).unwrap();
+            let members: Vec<String> =
+                serde_json::from_str(&format!("[{}]", String::from_utf8(members).unwrap()))
+                    .unwrap();
+            (members.len(), next)
+        };
+        for (rows, more, expected) in [
+            (vec![], false, (0, None)),
+            (vec![Some("a"), None, Some("b")], false, (2, None)),
+            (vec![Some("a"), Some("b"), None], true, (2, Some(2))),
+            (vec![Some(long.as_str()), Some("b")], false, (1, Some(0))),
+            (vec![Some(long.as_str())], true, (1, Some(0))),
+            (vec![Some(long.as_str())], false, (1, None)),
+            (vec![None, None], true, (0, Some(1))),
+        ] {
+            assert_eq!(page(&rows, more), expected, "{} rows", rows.len());
+        }
+    }
 }

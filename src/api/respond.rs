@@ -7,7 +7,7 @@ use std::sync::Arc;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use actix_web::http::{Method, StatusCode, Uri};
+use actix_web::http::{ConnectionType, Method, StatusCode, Uri, Version};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpRequest, HttpResponse, web};
 use futures_util::FutureExt;
@@ -46,6 +46,7 @@ pub async fn respond(
         let answer = preflight(&extra);
         return Ok(request.into_response(answer));
     }
+    let is_old = request.version() < Version::HTTP_11;
     let (verb, uri) = (request.method().clone(), request.uri().clone());
     let Ok(answered) = AssertUnwindSafe(next.call(request)).catch_unwind().await else {
         app.metrics.panicked();
@@ -71,6 +72,12 @@ pub async fn respond(
         response
     };
     add(&extra, response.headers_mut());
+    if is_old {
+        // A list of unknown length ends with the connection: HTTP/1.0 knows no chunks (RFC 9112 §6.1).
+        let head = response.response_mut().head_mut();
+        head.no_chunking(true);
+        head.set_connection_type(ConnectionType::Close);
+    }
     Ok(response)
 }
 

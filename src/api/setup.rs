@@ -15,9 +15,6 @@ use crate::error::ApiError;
 use crate::first_start;
 use crate::token::Lifetime;
 
-/// NetBird's default where `pat_expire_in` is left out.
-const DEFAULT_DAYS: i64 = 1;
-
 #[derive(Serialize)]
 struct Instance {
     setup_required: bool,
@@ -46,23 +43,19 @@ pub async fn setup(app: web::Data<Arc<App>>, body: Body) -> Result<HttpResponse,
     let fields = body.object()?;
     let email = fields.required_email()?;
     let name = fields.required_name("name")?;
-    let lifetime = lifetime(&fields, "pat_expire_in")?.or(Lifetime::days(DEFAULT_DAYS));
-    let plain = match fields.flag("create_pat")? {
-        true => Some(generate()?),
-        false => None,
+    let (plain, token) = match fields.flag("create_pat")? {
+        true => {
+            let plain = generate()?;
+            let request = NewTokenRequest {
+                hash: plain.hash(),
+                name: first_start::token_name()?,
+                lifetime: lifetime(&fields, "pat_expire_in")?.unwrap_or(Lifetime::ONE_DAY),
+            };
+            (Some(plain), Some(request))
+        }
+        false => (None, None),
     };
-    let token = plain.as_ref().zip(lifetime).map(|(plain, lifetime)| {
-        Ok::<_, ApiError>(NewTokenRequest {
-            hash: plain.hash(),
-            name: first_start::token_name()?,
-            lifetime,
-        })
-    });
-    let request = FirstOwner {
-        name,
-        email,
-        token: token.transpose()?,
-    };
+    let request = FirstOwner { name, email, token };
     let change = move |database: &_, now| change::first_owner(database, now, request);
     let user = app.writer.submit(change).await?;
     log::info!("user.id" = user.id.as_str(); "the owner was set up");

@@ -34,11 +34,10 @@ pub async fn list(
             let tokens = app
                 .read(move |database| store::tokens_of_user(database, user, after, PAGE))
                 .await?;
-            let next = tokens.last().filter(|_| tokens.len() == PAGE as usize);
-            Page::new(
-                tokens.iter().map(|token| view(token, &app)),
-                next.map(|token| token.number),
-            )
+            let rows = tokens
+                .iter()
+                .map(|token| (token.number, Some(view(token, &app))));
+            Page::new(rows, tokens.len() == PAGE as usize)
         }
     })
     .await

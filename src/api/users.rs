@@ -12,7 +12,7 @@ use crate::app::App;
 use crate::change::{self, Actor, NewUserRequest, UserUpdate};
 use crate::error::ApiError;
 use crate::policy::{self, Denied, Module, Operation};
-use crate::user::{Caller, Name, Role, User, UserId};
+use crate::user::{Caller, Name, Role, TextFault, User, UserId, parse_groups};
 use crate::view::UserView;
 
 const PAGE: usize = 256;
@@ -31,13 +31,11 @@ pub async fn list(
     }
     list::answer(move |after| {
         let users = app.index.users_after(after, PAGE);
-        let next = users.last().filter(|_| users.len() == PAGE);
-        let members = users.iter().filter(|user| fits(user));
-        let page = Page::new(
-            members.map(|user| view(user, &caller)),
-            next.map(|user| user.number),
-        );
-        std::future::ready(page)
+        let rows = users.iter().map(|user| {
+            let row = fits(user).then(|| view(user, &caller));
+            (user.number, row)
+        });
+        std::future::ready(Page::new(rows, users.len() == PAGE))
     })
     .await
 }
@@ -58,7 +56,7 @@ pub async fn create(
 ) -> Result<HttpResponse, ApiError> {
     let fields = body.object()?;
     let is_service = fields.flag("is_service_user")?;
-    let auto_groups = fields.groups()?.unwrap_or_default();
+    let auto_groups = fields.strings("auto_groups")?.unwrap_or_default();
     for field in ["name", "email", "id", "issuer"] {
         fields.text(field)?;
     }
@@ -68,6 +66,7 @@ pub async fn create(
         return Err(ApiError::Invalid(message.into()));
     }
     policy::permit(&caller.user, Module::Users, Operation::Create)?;
+    let auto_groups = groups(&auto_groups)?;
     let request = if is_service {
         NewUserRequest {
             id: None,
@@ -111,13 +110,14 @@ pub async fn update(
     let target = find(&app, &id)?;
     let fields = body.object()?;
     let auto_groups = fields
-        .groups()?
+        .strings("auto_groups")?
         .ok_or(ApiError::BadRequest("auto_groups is missing".into()))?;
     // A real client leaves it out to unblock.
     let is_blocked = fields.flag("is_blocked")?;
     let role = role(fields.text("role")?)?;
     policy::permit(&caller.user, Module::Users, Operation::Update)?;
     policy::change_user(&caller.user, &target, role, is_blocked)?;
+    let auto_groups = groups(&auto_groups)?;
     let update = UserUpdate {
         role,
         auto_groups,
@@ -181,6 +181,13 @@ fn role(text: Option<&str>) -> Result<Role, ApiError> {
     Role::parse(text).ok_or_else(|| {
         let known = Role::ALL.map(Role::as_str).join(", ");
         ApiError::Invalid(format!("role must be one of {known}").into())
+    })
+}
+
+fn groups(ids: &[&str]) -> Result<Box<[Box<str>]>, ApiError> {
+    parse_groups(ids.iter().copied()).map_err(|fault| match fault {
+        TextFault::TooMany => invalid_text("auto_groups", fault),
+        fault => invalid_text("a group id in auto_groups", fault),
     })
 }
 

@@ -14,8 +14,13 @@ pub(super) enum ConfigCommand {
 
 impl ConfigCommand {
     /// The configuration was read before: what is wrong with it ended the command already.
-    pub(super) fn run(&self, Loaded { config, file }: Loaded) -> Result<(), Failure> {
+    pub(super) fn run(&self, loaded: Loaded) -> Result<(), Failure> {
         let Self::Check = self;
+        let Loaded {
+            config,
+            file,
+            warnings,
+        } = loaded;
         let token = match &config.bootstrap.token {
             Some(TokenSource::Inline(_)) => "given".to_owned(),
             Some(TokenSource::File(path)) => format!("in {}", path.display()),
@@ -68,6 +73,9 @@ impl ConfigCommand {
                 config.compat.netbird_messages.to_string(),
             ),
         ]))?;
+        for warning in warnings {
+            output::tell(&warning);
+        }
         output::tell("the configuration is valid");
         Ok(())
     }

@@ -14,8 +14,8 @@ use super::failure::Failure;
 use super::output;
 use crate::app::App;
 use crate::clock::Timestamp;
-use crate::config::{self, Config, Loaded};
-use crate::first_start::OwnerTokenFile;
+use crate::config::{Bootstrap, Config, Loaded};
+use crate::first_start::{self, OwnerTokenFile};
 use crate::logging;
 use crate::metrics::Metrics;
 use crate::server::{self, Listeners};
@@ -33,24 +33,33 @@ pub(super) struct Serve {
 }
 
 impl Serve {
-    pub(super) fn run(self, Loaded { config, file }: Loaded) -> Result<(), Failure> {
+    pub(super) fn run(self, loaded: Loaded) -> Result<(), Failure> {
         let started = Instant::now();
+        let Loaded {
+            mut config,
+            file,
+            warnings,
+        } = loaded;
         logging::start(&config.log);
         match file {
             Some(file) => log::info!("configuration: {}", file.display()),
             None => log::info!("configuration: no file"),
         }
+        for warning in warnings {
+            log::warn!("{warning}");
+        }
         let path = config.database.path.clone();
         // Before the lock file is made beside it: nothing is left beside another program's file.
         store::inspect(&path)?;
         let _lock = ServerLock::acquire(&path)?;
-        let (config, listeners) = match store::inspect(&path)? {
-            Presence::Ours => (config, None),
+        let listeners = match store::inspect(&path)? {
+            Presence::Ours => None,
             Presence::Absent => {
                 // An address in use ends the start before a token is shown.
                 let listeners = bind(&config)?;
                 let address = listeners.api.local_addr()?;
-                (self.first_start(config, &path, address)?, Some(listeners))
+                self.first_start(std::mem::take(&mut config.bootstrap), &path, address)?;
+                Some(listeners)
             }
         };
         let (app, writer) = open(&config, &path)?;
@@ -84,10 +93,11 @@ impl Serve {
     /// Makes the database; shows the owner's token, this once.
     fn first_start(
         &self,
-        config: Config,
+        bootstrap: Bootstrap,
         path: &Path,
         address: SocketAddr,
-    ) -> Result<Config, Failure> {
+    ) -> Result<(), Failure> {
+        first_start::forget_killed_start(path)?;
         if self.no_bootstrap {
             store::create_database(path, |_| Ok::<_, StoreError>(()))
                 .inspect_err(|_| store::discard_unfinished(path))?;
@@ -95,9 +105,8 @@ impl Serve {
                 "made {} without an owner: POST /api/setup makes one",
                 path.display()
             );
-            return Ok(config);
+            return Ok(());
         }
-        let bootstrap = config.bootstrap;
         let given = bootstrap.token.is_some();
         let owner = owner(bootstrap)?;
         let now = Timestamp::now();
@@ -115,10 +124,7 @@ impl Serve {
             None if given => log::info!("the owner's token is the configured one, until {end}"),
             None => output::print(&greeting(path, owner.token.expose(), end, address))?,
         }
-        Ok(Config {
-            bootstrap: config::Bootstrap::default(),
-            ..config
-        })
+        Ok(())
     }
 }
 

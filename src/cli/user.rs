@@ -12,8 +12,6 @@ use crate::store;
 use crate::user::{Name, Role, TextFault, User, UserId, parse_groups};
 use crate::view::UserView;
 
-const PAGE: u32 = 1000;
-
 #[derive(Subcommand)]
 pub(super) enum UserCommand {
     /// Show all users
@@ -171,14 +169,7 @@ impl Create {
 fn list(path: &Path, format: &Format) -> Result<(), Failure> {
     let connection = open(path)?;
     let mut users: Vec<User> = Vec::new();
-    loop {
-        let page = store::users_after(&connection, users.last().map(|user| user.number), PAGE)?;
-        let is_last = page.len() < PAGE as usize;
-        users.extend(page);
-        if is_last {
-            break;
-        }
-    }
+    store::load_users(&connection, |user| users.push(user))?;
     if format.json {
         let views: Vec<_> = users
             .iter()

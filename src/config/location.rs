@@ -26,8 +26,8 @@ pub(super) fn find(
     if let Some(path) = explicit {
         return open("--config", path).map(Some);
     }
-    if let Some(path) = environment.text(CONFIG) {
-        return open(CONFIG, Path::new(path)).map(Some);
+    if let Some(path) = environment.path(CONFIG) {
+        return open(CONFIG, path).map(Some);
     }
     for path in usual_places(environment) {
         match fs::read(&path) {

@@ -31,6 +31,8 @@ pub struct Loaded {
     pub config: Config,
     /// The file they came from; `None` when none of the usual places has one.
     pub file: Option<PathBuf>,
+    /// What is probably not meant, for the log.
+    pub warnings: Vec<String>,
 }
 
 /// Reads the settings from the file and the environment.
@@ -45,26 +47,30 @@ pub struct Loaded {
 pub fn load(explicit: Option<&Path>, environment: &Environment) -> Result<Loaded, ConfigError> {
     environment.check()?;
     let Some(found) = location::find(explicit, environment)? else {
+        let (config, warnings) = read(Reader::new(None, environment))?;
         return Ok(Loaded {
-            config: read(Reader::new(None, environment))?,
+            config,
             file: None,
+            warnings,
         });
     };
     let file = reader::File::parse(&found.path, &found.bytes)?;
+    let (config, warnings) = read(Reader::new(Some(file), environment))?;
     Ok(Loaded {
-        config: read(Reader::new(Some(file), environment))?,
+        config,
         file: Some(found.path),
+        warnings,
     })
 }
 
-fn read(mut reader: Reader<'_>) -> Result<Config, ConfigError> {
+fn read(mut reader: Reader<'_>) -> Result<(Config, Vec<String>), ConfigError> {
     let config = Config::read(&mut reader)?;
-    reader.finish()?;
+    let warnings = reader.finish()?;
     let listen = config.server.listen;
     if listen.port() != 0 && config.metrics.listen == Some(listen) {
         return Err(ConfigError::new(format!(
             "`server.listen` and `metrics.listen` are both {listen}: choose another port for one"
         )));
     }
-    Ok(config)
+    Ok((config, warnings))
 }

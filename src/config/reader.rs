@@ -140,12 +140,14 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Refuses every name in the file and the environment that nobody read.
-    pub(super) fn finish(self) -> Result<(), ConfigError> {
+    /// Refuses every name in the file and the environment that nobody read; warns of those that are
+    /// only likely to be meant as a setting.
+    pub(super) fn finish(self) -> Result<Vec<String>, ConfigError> {
         if let Some(file) = &self.file {
             super::unknown::in_file(file, &self.known)?;
         }
-        super::unknown::in_environment(self.environment, &self.known)
+        super::unknown::in_environment(self.environment, &self.known)?;
+        Ok(super::unknown::likely_meant(self.environment, &self.known))
     }
 
     /// The settings read so far.

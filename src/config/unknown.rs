@@ -88,17 +88,10 @@ pub(super) fn in_environment(
         .iter()
         .map(|known| variable(known.section, known.key))
         .collect();
-    // One underscore, or no section: what is most often mistyped has not the form of a setting.
-    let mistyped = |name: &str| {
-        let key = |known: &str| known.split_once("__").map(|(_, key)| key.to_owned());
-        known.iter().find(|known| {
-            let without_section = key(known).map(|key| format!("{PREFIX}{key}"));
-            known.replace("__", "_") == name || without_section.as_deref() == Some(name)
-        })
-    };
+    let one_underscore = |name: &str| known.iter().find(|known| known.replace("__", "_") == name);
     if let Some((wrong, right)) = environment
         .names()
-        .find_map(|name| Some((name, mistyped(name)?)))
+        .find_map(|name| Some((name, one_underscore(name)?)))
     {
         return Err(ConfigError::new(format!(
             "{wrong} is no setting; did you mean `{right}`?"
@@ -120,6 +113,27 @@ pub(super) fn in_environment(
         _ => "; netbird-auth.toml has them all".to_owned(),
     };
     Err(ConfigError::new(format!("{wrong} is no setting{hint}")))
+}
+
+/// Variables that are a key without its section. They may be somebody else's
+/// (`NETBIRD_AUTH_TOKEN` of a client, say), so they only deserve a warning.
+pub(super) fn likely_meant(environment: &Environment, known: &[Known]) -> Vec<String> {
+    let meant = |name: &str| {
+        let key = name.strip_prefix(PREFIX)?;
+        known
+            .iter()
+            .find(|known| known.key.eq_ignore_ascii_case(key))
+    };
+    let names = environment.names();
+    names
+        .filter_map(|name| {
+            let Known { section, key } = meant(name)?;
+            let right = variable(section, key);
+            Some(format!(
+                "the variable {name} is no setting and was passed over; did you mean {right}?"
+            ))
+        })
+        .collect()
 }
 
 /// The nearest name if it is near, else all of them.

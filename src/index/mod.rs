@@ -270,11 +270,6 @@ impl PendingMark {
     pub fn last_used(&self) -> Timestamp {
         Mark::time_of(self.seen)
     }
-
-    /// Which token.
-    pub fn hash(&self) -> &TokenHash {
-        &self.hash
-    }
 }
 
 impl Entry {

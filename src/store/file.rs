@@ -1,5 +1,6 @@
 //! Opening, making, locking and recognising the database file.
 
+use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
@@ -41,6 +42,10 @@ pub fn inspect(path: &Path) -> Result<Presence, StoreError> {
     let metadata = match fs::metadata(path) {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            if fs::symlink_metadata(path).is_ok() {
+                // A volume that is not mounted, say: a new database would hide the old one.
+                return Err(StoreError::DanglingLink(path.to_owned()));
+            }
             if beside(path, "-wal").exists() {
                 return Err(StoreError::OrphanLog(path.to_owned()));
             }
@@ -95,21 +100,25 @@ pub fn create_database<T, E: From<StoreError>>(
     path: &Path,
     fill: impl FnOnce(&Connection) -> Result<T, E>,
 ) -> Result<T, E> {
-    let temporary = beside(path, ".new");
+    let temporary = unfinished(path);
     let made = build(&temporary, fill)?;
     fs::rename(&temporary, path).map_err(io(path))?;
-    sync_directory(path)?;
+    if let Err(error) = sync_directory(path) {
+        // Whoever is told that it failed has no token: it must not be there after all.
+        remove_database(path);
+        return Err(error.into());
+    }
     Ok(made)
 }
 
 /// Removes what a [`create_database`] that failed or was killed has left.
 pub fn discard_unfinished(path: &Path) {
-    remove_database(&beside(path, ".new"));
+    remove_database(&unfinished(path));
 }
 
 /// Whether a [`create_database`] failed or was killed before its end.
 pub fn is_unfinished(path: &Path) -> bool {
-    beside(path, ".new").exists()
+    unfinished(path).exists()
 }
 
 fn build<T, E: From<StoreError>>(
@@ -287,17 +296,18 @@ pub fn write_new_private_file(path: &Path, parts: &[&[u8]]) -> Result<(), StoreE
             parts.iter().try_for_each(|part| file.write_all(part))?;
             file.sync_all()
         });
-    match written {
-        Ok(()) => sync_directory(path),
-        Err(error) => {
-            if error.kind() == std::io::ErrorKind::AlreadyExists {
-                return Err(StoreError::Exists(path.to_owned()));
-            }
+    let written = match written {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            return Err(StoreError::Exists(path.to_owned()));
+        }
+        written => written.map_err(io(path)),
+    };
+    written
+        .and_then(|()| sync_directory(path))
+        .inspect_err(|_| {
             // Half a file is of no use to anybody, and would be in the way next time.
             let _ = fs::remove_file(path);
-            Err(io(path)(error))
-        }
-    }
+        })
 }
 
 /// Syncs the folder of a file, so that its name survives a power cut.
@@ -319,6 +329,14 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
+}
+
+/// The name under which a database is built: one that nobody else chooses.
+fn unfinished(path: &Path) -> PathBuf {
+    let mut name = OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(".unfinished");
+    path.with_file_name(name)
 }
 
 /// The file's own name, where a path is a link to it: SQLite puts its further files beside that one.

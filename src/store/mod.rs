@@ -23,7 +23,7 @@ pub use tokens::{
 };
 pub use users::{
     NewUser, Origin, approve_user, delete_user, email_is_taken, insert_user, load_users, owner,
-    set_role, update_user, user_by_id, user_by_number, users_after,
+    set_role, update_user, user_by_id, user_by_number,
 };
 
 use std::path::{Path, PathBuf};
@@ -59,6 +59,9 @@ pub enum StoreError {
     /// A write-ahead log without its database.
     #[error("{}: missing, but its write-ahead log {}-wal is there; restore the database, or move the log away to start anew", .0.display(), .0.display())]
     OrphanLog(PathBuf),
+    /// A link whose file is missing.
+    #[error("{}: a link to a file that is missing; is its disk mounted?", .0.display())]
+    DanglingLink(PathBuf),
     /// The file or its folder can't be written.
     #[error("{}: read-only; make it writable for this user", .0.display())]
     ReadOnly(PathBuf),

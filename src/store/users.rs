@@ -66,22 +66,6 @@ pub fn load_users(connection: &Connection, mut each: impl FnMut(User)) -> rusqli
     Ok(())
 }
 
-/// At most `limit` users after a row number, oldest first.
-pub fn users_after(
-    connection: &Connection,
-    after: Option<UserNumber>,
-    limit: u32,
-) -> rusqlite::Result<Vec<User>> {
-    let sql = select!("WHERE number > :after ORDER BY number LIMIT :limit");
-    connection
-        .prepare_cached(sql)?
-        .query_map(
-            named_params! { ":after": after.map_or(0, |number| number.0), ":limit": limit },
-            user_of,
-        )?
-        .collect()
-}
-
 /// The user with an id.
 pub fn user_by_id(connection: &Connection, id: &str) -> rusqlite::Result<Option<User>> {
     connection

@@ -150,8 +150,8 @@ fn a_change_that_fails_alone_takes_no_other_with_it_and_is_told_until_a_good_tra
         matches!(failed, Poll::Ready(Err(WriteError::Unavailable))),
         "{failed:?}"
     );
-    let stored = store::users_after(&worker.connection, None, 10).unwrap();
-    let stored: Vec<_> = stored.iter().map(|user| user.number).collect();
+    let mut stored = Vec::new();
+    store::load_users(&worker.connection, |user| stored.push(user.number)).unwrap();
     assert_eq!(stored, made);
     assert_eq!(worker.index.counts(), (2, 0));
     assert!(writer.status().trouble().is_some());

@@ -36,7 +36,7 @@ fn all_of(folder: &Path) -> BTreeMap<String, (u32, Option<Vec<u8>>)> {
 type Spoil = fn(&Path);
 
 /// What it is, how a good database becomes it, and a word that the line must have.
-const BAD: [(&str, Spoil, &str); 13] = [
+const BAD: [(&str, Spoil, &str); 14] = [
     (
         "an empty file",
         |path| fs::write(path, "").unwrap(),
@@ -51,6 +51,14 @@ const BAD: [(&str, Spoil, &str); 13] = [
         "a short text",
         |path| fs::write(path, "hello").unwrap(),
         "too short",
+    ),
+    (
+        "a link to a file that is missing",
+        |path| {
+            fs::remove_file(path).unwrap();
+            std::os::unix::fs::symlink("not-mounted/test.db", path).unwrap();
+        },
+        "is its disk mounted",
     ),
     (
         "a newer schema",

@@ -117,52 +117,31 @@ fn bootstrap_writes_the_token_into_a_new_private_file() {
 
 #[test]
 fn a_killed_bootstrap_is_no_trouble_for_the_next() {
-    let token = fresh_token();
-    // The file whole, cut off by the kill, and not there yet.
-    let lefts = [Some(41), Some(40), Some(17), Some(2), Some(0), None];
-    for length in lefts {
-        let folder = folder();
-        let out = folder.path().join("token");
-        for name in ["test.db.new", "test.db.new-journal"] {
-            fs::write(folder.path().join(name), "left").unwrap();
-        }
-        if let Some(length) = length {
-            fs::write(&out, &format!("{token}\n")[..length]).unwrap();
-        }
-        let made = bootstrap(folder.path(), &out).output().unwrap();
-        assert_eq!(made.status.code(), Some(0), "{length:?}: {made:?}");
-        assert!(!folder.path().join("test.db.new").exists());
-        let token = fs::read_to_string(&out).unwrap();
-        let server = Server::start_in(Arc::clone(&folder), &[], token.trim().to_owned());
-        server.owner.get("/api/users").ok();
+    let folder = folder();
+    let out = folder.path().join("token");
+    for name in [".test.db.unfinished", ".test.db.unfinished-journal"] {
+        fs::write(folder.path().join(name), "left").unwrap();
     }
+    let made = bootstrap(folder.path(), &out).output().unwrap();
+    assert_eq!(made.status.code(), Some(0), "{made:?}");
+    assert!(!folder.path().join(".test.db.unfinished").exists());
+    let token = fs::read_to_string(&out).unwrap();
+    let server = Server::start_in(Arc::clone(&folder), &[], token.trim().to_owned());
+    server.owner.get("/api/users").ok();
 }
 
 #[test]
-fn a_file_that_no_killed_bootstrap_has_left_is_never_overwritten() {
+fn a_file_is_never_overwritten() {
     let token = fresh_token();
-    let long = format!("{token}\nand what else it is good for\n");
-    // What is in it, and whether an unfinished database stands beside it.
-    let table: [(&[u8], bool); 9] = [
-        (b"mine", true),
-        (b"nbx", true),
-        (b"\n", true),
-        (long.as_bytes(), true),
-        (b"nbp_\xff", true),
-        (b"mine", false),
-        (b"", false),
-        (b"nbp_", false),
-        (token.as_bytes(), false),
-    ];
-    for (content, is_unfinished) in table {
-        let folder = folder();
-        let out = folder.path().join("token");
-        fs::write(&out, content).unwrap();
-        if is_unfinished {
-            fs::write(folder.path().join("test.db.new"), "left").unwrap();
-        }
-        // The second time, nothing unfinished is there any more.
-        for _ in 0..2 {
+    let contents: [&[u8]; 5] = [b"mine", b"", b"nbp_", b"nbp_\xff", token.as_bytes()];
+    for content in contents {
+        for is_unfinished in [false, true] {
+            let folder = folder();
+            let out = folder.path().join("token");
+            fs::write(&out, content).unwrap();
+            if is_unfinished {
+                fs::write(folder.path().join(".test.db.unfinished"), "left").unwrap();
+            }
             let refused = ended(bootstrap(folder.path(), &out));
             assert_eq!(refused.status.code(), Some(1), "{content:?}");
             let line = only_line(&refused);
@@ -227,7 +206,7 @@ fn a_new_database_is_whole_once_it_is_committed_whatever_the_closing_does() {
     let made = store::create_database(&path, |database| {
         // With a second connection open, SQLite does at the close what it does on a full disk:
         // nothing.
-        let other = Connection::open(path.with_file_name("test.db.new"))?;
+        let other = Connection::open(path.with_file_name(".test.db.unfinished"))?;
         let tables = "SELECT count(*) FROM sqlite_schema";
         let tables: i64 = other.query_row(tables, (), |row| row.get(0))?;
         assert_eq!(tables, 0, "it is not committed yet");

@@ -162,3 +162,28 @@ fn a_path_in_the_file_begins_at_the_file_and_in_a_variable_where_one_stands() {
     command.env("NETBIRD_AUTH_DATABASE__PATH", "data.db");
     assert_eq!(shown(&mut command, "database.path"), "data.db");
 }
+
+#[test]
+fn a_variable_that_is_only_likely_a_setting_is_passed_over_with_a_warning() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = check(folder.path());
+    command
+        .env("NETBIRD_AUTH_LISTEN", "127.0.0.1:1")
+        .env("NETBIRD_AUTH_PORT", "tcp://10.0.0.1:80")
+        .env("NETBIRD_AUTH_CONFIG", "");
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let errors = String::from_utf8(output.stderr).unwrap();
+    let warnings: Vec<&str> = errors
+        .lines()
+        .filter(|line| line.contains("NETBIRD"))
+        .collect();
+    assert_eq!(
+        warnings,
+        [
+            "the variable NETBIRD_AUTH_LISTEN is no setting and was passed over; did you mean \
+          NETBIRD_AUTH_SERVER__LISTEN?"
+        ]
+    );
+    assert_eq!(shown(&mut command, "server.listen"), "127.0.0.1:8080");
+}

@@ -55,7 +55,10 @@ fn assert_unauthorized(answer: &Response, reason: &str) {
         json!({"message": "unauthorized", "code": 401, "reason": reason})
     );
     let bearer = match reason {
-        "missing credentials" => "Bearer realm=\"netbird-auth\"".to_owned(),
+        // RFC 6750 §3.1: no error code where none was shown.
+        "missing credentials" => {
+            format!("Bearer realm=\"netbird-auth\", error_description=\"{reason}\"")
+        }
         reason => format!(
             "Bearer realm=\"netbird-auth\", error=\"invalid_token\", error_description=\"{reason}\""
         ),

@@ -248,7 +248,7 @@ fn what_a_killed_first_start_left_is_cleared_away() {
     let token = fresh_token();
     for left in [&format!("{token}\n"), &token[..17], &token[..2], ""] {
         let folder = folder();
-        for name in ["test.db.new", "test.db.new-journal"] {
+        for name in [".test.db.unfinished", ".test.db.unfinished-journal"] {
             fs::write(folder.path().join(name), "left").unwrap();
         }
         fs::write(folder.path().join("owner-token"), left).unwrap();
@@ -258,9 +258,28 @@ fn what_a_killed_first_start_left_is_cleared_away() {
         assert!(
             !names_in(folder.path())
                 .iter()
-                .any(|name| name.contains(".new"))
+                .any(|name| name.contains("unfinished"))
         );
     }
+}
+
+#[test]
+fn a_token_that_never_came_to_be_is_not_left_beside_a_configured_one() {
+    let folder = folder();
+    fs::write(folder.path().join(".test.db.unfinished"), "left").unwrap();
+    fs::write(folder.path().join("owner-token"), fresh_token()).unwrap();
+    // Somebody's copy, which happens to be called as an unfinished database once was.
+    fs::write(folder.path().join("test.db.new"), "mine").unwrap();
+    let token = fresh_token();
+    let mut command = netbird_auth(folder.path());
+    command
+        .arg("serve")
+        .env("NETBIRD_AUTH_BOOTSTRAP__TOKEN", &token);
+    let server = Server::start_by(command, Arc::clone(&folder), token);
+    server.owner.get("/api/users").ok();
+    assert!(!folder.path().join("owner-token").exists());
+    let copy = fs::read_to_string(folder.path().join("test.db.new")).unwrap();
+    assert_eq!(copy, "mine");
 }
 
 #[test]

@@ -176,3 +176,34 @@ fn current_is_the_human_who_asks_with_their_permissions() {
     }
     server.client(&machine).get("/api/users/current").error(403);
 }
+
+/// Users with so many groups that each is most of a page, as raw request bytes ask for them.
+#[test]
+fn a_list_of_many_pages_is_whole_in_both_versions_of_http() {
+    let crowd = Crowd::new();
+    let groups: Vec<String> = (0..200).map(|number| format!("{number:0>250}")).collect();
+    let expected: Vec<String> = (0..20).map(|number| format!("user-{number}")).collect();
+    for id in &expected {
+        crowd.user(id, "user", true);
+        crowd
+            .database
+            .execute(
+                "UPDATE users SET auto_groups = ?1 WHERE id = ?2",
+                [json!(groups).to_string(), id.clone()],
+            )
+            .unwrap();
+    }
+    let server = crowd.start();
+    let authorization = server.owner.authorization.as_deref().unwrap();
+    for (version, is_chunked) in [("1.1", true), ("1.0", false)] {
+        let request = format!(
+            "GET /api/users?service_user=true HTTP/{version}\r\nHost: test\r\nConnection: close\r\n\
+             Authorization: {authorization}\r\n\r\n"
+        );
+        let answer = server.owner.raw(request.as_bytes()).unwrap();
+        assert_eq!(answer.header("transfer-encoding").is_some(), is_chunked);
+        let listed = answer.ok();
+        let listed: Vec<String> = listed.as_array().unwrap().iter().map(id_of).collect();
+        assert_eq!(listed, expected, "HTTP/{version}");
+    }
+}

@@ -118,6 +118,33 @@ fn names_are_kept_as_they_are_or_refused() {
 }
 
 #[test]
+fn groups_are_judged_after_permission_and_told_of_by_their_fault() {
+    let server = Server::start();
+    let (auditor, _) = server.member("auditor", false);
+    let long = "g".repeat(256);
+    let many: Vec<String> = (0..257).map(|number| format!("g{number}")).collect();
+    let made = server.owner.post("/api/users", service("ci")).ok();
+    let path = format!("/api/users/{}", id_of(&made));
+    for (groups, fault) in [
+        (json!([""]), "a group id in auto_groups must not be empty"),
+        (
+            json!([long]),
+            "a group id in auto_groups must be at most 255 bytes long",
+        ),
+        (json!(many), "auto_groups must hold at most 256 ids"),
+    ] {
+        let body = with(service("ci"), "auto_groups", groups.clone());
+        let update = json!({"role": "user", "auto_groups": groups});
+        auditor.post("/api/users", body.clone()).error(403);
+        auditor.put(&path, update.clone()).error(403);
+        assert_eq!(server.owner.post("/api/users", body).error(422), fault);
+        assert_eq!(server.owner.put(&path, update).error(422), fault);
+    }
+    let body = with(service("ci"), "auto_groups", json!(many[..256]));
+    server.owner.post("/api/users", body).ok();
+}
+
+#[test]
 fn two_service_users_may_share_a_name_and_none_has_an_email() {
     let server = Server::start();
     server.owner.post("/api/users", human("ann@home.arpa")).ok();

@@ -44,7 +44,6 @@ const BAD_FILES: &[(&str, u32, &str)] = &[
 const BAD_VARIABLES: &[(&str, &str, &str)] = &[
     ("NETBIRD_AUTH_SERVER__LISEN", "", " is no setting; did you mean `NETBIRD_AUTH_SERVER__LISTEN`?"),
     ("NETBIRD_AUTH_SERVER_LISTEN", "", " is no setting; did you mean `NETBIRD_AUTH_SERVER__LISTEN`?"),
-    ("NETBIRD_AUTH_TOKEN_FILE", "", " is no setting; did you mean `NETBIRD_AUTH_BOOTSTRAP__TOKEN_FILE`?"),
     ("NETBIRD_AUTH_XYZZY__QQQ", "", " is no setting; netbird-auth.toml has them all"),
     ("NETBIRD_AUTH_SEVER__LISTEN", "", " is no setting; did you mean `NETBIRD_AUTH_SERVER__LISTEN`?"),
     ("NETBIRD_AUTH_log__level", "", " is no setting; did you mean `NETBIRD_AUTH_LOG__LEVEL`?"),

@@ -20,7 +20,7 @@ fn parse_at(path: &str, text: &str, variables: &[(&str, &str)]) -> Result<Config
     let parse = || {
         let environment = environment(variables);
         let file = reader::File::parse(Path::new(path), text.as_bytes())?;
-        read(Reader::new(Some(file), &environment))
+        Ok(read(Reader::new(Some(file), &environment))?.0)
     };
     parse().map_err(|fault: ConfigError| fault.to_string())
 }
