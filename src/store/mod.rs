@@ -2,8 +2,12 @@
 
 mod audit;
 mod columns;
-mod file;
+mod create;
+mod identity;
+mod inspect;
 mod migrate;
+mod open;
+mod paths;
 mod tokens;
 mod users;
 
@@ -11,11 +15,12 @@ pub use audit::{
     Activity, AuditEvent, ChangedRows, Initiator, NewAuditEvent, audit_page, changed_since,
     insert_audit, last_audit_number,
 };
-pub use file::{
-    FileIdentity, Presence, ServerLock, create_database, discard_unfinished, inspect,
-    is_unfinished, open_readers, open_writer, write_new_private_file,
-};
+pub use create::{create_database, discard_unfinished, is_unfinished};
+pub use identity::{FileIdentity, ServerLock};
+pub use inspect::{Presence, inspect};
 pub use migrate::{migrate, rewrite_version};
+pub use open::{open_readers, open_writer};
+pub use paths::write_new_private_file;
 pub use tokens::{
     LoadedToken, NewToken, Token, count_tokens, delete_token, hashes_of_user, insert_token,
     last_owner_token_expiry, load_tokens, save_last_used, token_by_id, token_by_number,

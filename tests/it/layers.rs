@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 /// One file below `src`, as the program sees it.
 struct Source {
-    /// Such as `store/file.rs`.
+    /// Such as `store/users.rs`.
     path: String,
     /// The module at the top that it belongs to.
     module: String,

@@ -1,0 +1,72 @@
+//! Files beside the database, and files that must not be read by others.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use super::StoreError;
+
+/// Writes a file that must not exist, readable for this user only, and syncs it and its folder.
+///
+/// # Errors
+/// What the disk says; [`StoreError::Exists`] when the file is there.
+pub fn write_new_private_file(path: &Path, parts: &[&[u8]]) -> Result<(), StoreError> {
+    let written = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .and_then(|mut file| {
+            parts.iter().try_for_each(|part| file.write_all(part))?;
+            file.sync_all()
+        });
+    let written = match written {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            return Err(StoreError::Exists(path.to_owned()));
+        }
+        written => written.map_err(io(path)),
+    };
+    written
+        .and_then(|()| sync_directory(path))
+        .inspect_err(|_| {
+            // Half a file is of no use to anybody, and would be in the way next time.
+            let _ = fs::remove_file(path);
+        })
+}
+
+/// Syncs the folder of a file, so that its name survives a power cut.
+pub(super) fn sync_directory(file: &Path) -> Result<(), StoreError> {
+    let folder = folder_of(file);
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(io(folder))
+}
+
+/// The folder that a file is in.
+pub(super) fn folder_of(file: &Path) -> &Path {
+    match file.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    }
+}
+
+/// The file with a suffix to its name.
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+/// The file's own name, where a path is a link to it: SQLite puts its further files beside that one.
+pub(super) fn real(path: &Path) -> PathBuf {
+    fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
+}
+
+/// Names the file in what the operating system says.
+pub(super) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> StoreError + '_ {
+    move |source| StoreError::Io {
+        path: path.to_owned(),
+        source,
+    }
+}
