@@ -72,7 +72,7 @@ impl Serve {
         let system = actix_web::rt::System::new();
         let stop = system.block_on(async { stop_signal() })?;
         log::info!(
-            "ready on {} with {users} users and {tokens} tokens after {} ms",
+            "ready on {} after {} ms (users: {users}, tokens: {tokens})",
             shown(listeners.api.local_addr()),
             started.elapsed().as_millis()
         );

@@ -156,6 +156,9 @@ pub struct ChangedRows {
 }
 
 /// Writes an event, in the transaction of the change that it tells of.
+///
+/// # Errors
+/// What SQLite says.
 pub fn insert_audit(connection: &Connection, event: &NewAuditEvent<'_>) -> rusqlite::Result<()> {
     let meta: serde_json::Map<String, serde_json::Value> = event
         .meta
@@ -184,6 +187,9 @@ pub fn insert_audit(connection: &Connection, event: &NewAuditEvent<'_>) -> rusql
 }
 
 /// At most `limit` events before a row number, newest first; `None` starts with the newest.
+///
+/// # Errors
+/// What SQLite says.
 pub fn audit_page(
     connection: &Connection,
     before: Option<i64>,
@@ -203,6 +209,9 @@ pub fn audit_page(
 }
 
 /// The newest event's row number; 0 where there is none.
+///
+/// # Errors
+/// What SQLite says.
 pub fn last_audit_number(connection: &Connection) -> rusqlite::Result<i64> {
     connection
         .prepare_cached("SELECT coalesce(max(number), 0) FROM audit_events")?
@@ -210,6 +219,9 @@ pub fn last_audit_number(connection: &Connection) -> rusqlite::Result<i64> {
 }
 
 /// The rows that changed after an event, oldest first.
+///
+/// # Errors
+/// What SQLite says.
 pub fn changed_since(connection: &Connection, event: i64) -> rusqlite::Result<Vec<ChangedRows>> {
     connection
         .prepare_cached(

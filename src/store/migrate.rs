@@ -24,6 +24,9 @@ pub fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreErro
 }
 
 /// Writes the version that stands there: the cheapest proof that the file can be written.
+///
+/// # Errors
+/// What SQLite says.
 pub fn rewrite_version(connection: &Connection) -> rusqlite::Result<()> {
     let found: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     connection.pragma_update(None, "user_version", found)

@@ -89,6 +89,9 @@ impl From<&Token> for LoadedToken {
 }
 
 /// Calls `each` with every token.
+///
+/// # Errors
+/// What SQLite says.
 pub fn load_tokens(
     connection: &Connection,
     mut each: impl FnMut(LoadedToken),
@@ -111,11 +114,17 @@ pub fn load_tokens(
 }
 
 /// How many tokens there are.
+///
+/// # Errors
+/// What SQLite says.
 pub fn count_tokens(connection: &Connection) -> rusqlite::Result<u32> {
     connection.query_row("SELECT count(*) FROM tokens", (), |row| row.get(0))
 }
 
 /// At most `limit` tokens of a user after a row number, oldest first.
+///
+/// # Errors
+/// What SQLite says.
 pub fn tokens_of_user(
     connection: &Connection,
     user: UserNumber,
@@ -139,6 +148,9 @@ pub fn tokens_of_user(
 }
 
 /// A user's token by its id.
+///
+/// # Errors
+/// What SQLite says.
 pub fn token_by_id(
     connection: &Connection,
     user: UserNumber,
@@ -151,6 +163,9 @@ pub fn token_by_id(
 }
 
 /// Whose token has an id.
+///
+/// # Errors
+/// What SQLite says.
 pub fn token_id_owner(connection: &Connection, id: Xid) -> rusqlite::Result<Option<UserNumber>> {
     connection
         .prepare_cached("SELECT user FROM tokens WHERE id = :id")?
@@ -159,6 +174,9 @@ pub fn token_id_owner(connection: &Connection, id: Xid) -> rusqlite::Result<Opti
 }
 
 /// The token in a row.
+///
+/// # Errors
+/// What SQLite says.
 pub fn token_by_number(
     connection: &Connection,
     number: TokenNumber,
@@ -170,6 +188,9 @@ pub fn token_by_number(
 }
 
 /// Hashes of all tokens of a user.
+///
+/// # Errors
+/// What SQLite says.
 pub fn hashes_of_user(
     connection: &Connection,
     user: UserNumber,
@@ -181,6 +202,9 @@ pub fn hashes_of_user(
 }
 
 /// Adds a token and returns it.
+///
+/// # Errors
+/// What SQLite says.
 pub fn insert_token(connection: &Connection, new: &NewToken) -> rusqlite::Result<Token> {
     let number: TokenNumber = connection
         .prepare_cached(
@@ -204,6 +228,9 @@ pub fn insert_token(connection: &Connection, new: &NewToken) -> rusqlite::Result
 }
 
 /// Deletes a token.
+///
+/// # Errors
+/// What SQLite says.
 pub fn delete_token(connection: &Connection, number: TokenNumber) -> rusqlite::Result<()> {
     connection
         .prepare_cached("DELETE FROM tokens WHERE number = :number")?
@@ -212,6 +239,9 @@ pub fn delete_token(connection: &Connection, number: TokenNumber) -> rusqlite::R
 }
 
 /// Writes when a token last passed: never backwards, and nothing for a token that is gone.
+///
+/// # Errors
+/// What SQLite says.
 pub fn save_last_used(
     connection: &Connection,
     token: TokenNumber,
@@ -229,6 +259,9 @@ pub fn save_last_used(
 }
 
 /// When the last token of an owner who may pass ends; `None` where there is no such token.
+///
+/// # Errors
+/// What SQLite says.
 pub fn last_owner_token_expiry(connection: &Connection) -> rusqlite::Result<Option<Timestamp>> {
     connection
         .prepare_cached(

@@ -57,6 +57,9 @@ pub struct NewUser {
 }
 
 /// Calls `each` with every user, oldest first.
+///
+/// # Errors
+/// What SQLite says.
 pub fn load_users(connection: &Connection, mut each: impl FnMut(User)) -> rusqlite::Result<()> {
     let mut statement = connection.prepare_cached(select!("ORDER BY number"))?;
     let mut rows = statement.query(())?;
@@ -67,6 +70,9 @@ pub fn load_users(connection: &Connection, mut each: impl FnMut(User)) -> rusqli
 }
 
 /// The user with an id.
+///
+/// # Errors
+/// What SQLite says.
 pub fn user_by_id(connection: &Connection, id: &str) -> rusqlite::Result<Option<User>> {
     connection
         .prepare_cached(select!("WHERE id = :id"))?
@@ -75,6 +81,9 @@ pub fn user_by_id(connection: &Connection, id: &str) -> rusqlite::Result<Option<
 }
 
 /// The user in a row.
+///
+/// # Errors
+/// What SQLite says.
 pub fn user_by_number(
     connection: &Connection,
     number: UserNumber,
@@ -86,6 +95,9 @@ pub fn user_by_number(
 }
 
 /// The owner, if there is one.
+///
+/// # Errors
+/// What SQLite says.
 pub fn owner(connection: &Connection) -> rusqlite::Result<Option<User>> {
     connection
         .prepare_cached(select!("WHERE role = 'owner'"))?
@@ -94,6 +106,9 @@ pub fn owner(connection: &Connection) -> rusqlite::Result<Option<User>> {
 }
 
 /// Whether somebody was created here with an e-mail address, in any case of the ASCII letters.
+///
+/// # Errors
+/// What SQLite says.
 pub fn email_is_taken(connection: &Connection, email: &Name) -> rusqlite::Result<bool> {
     connection
         .prepare_cached(
@@ -104,6 +119,9 @@ pub fn email_is_taken(connection: &Connection, email: &Name) -> rusqlite::Result
 }
 
 /// Adds a user and returns it.
+///
+/// # Errors
+/// What SQLite says.
 pub fn insert_user(connection: &Connection, new: NewUser) -> rusqlite::Result<User> {
     connection
         .prepare_cached(
@@ -145,6 +163,9 @@ pub fn insert_user(connection: &Connection, new: NewUser) -> rusqlite::Result<Us
 }
 
 /// Writes what the API can change of a user: role, groups, block.
+///
+/// # Errors
+/// What SQLite says.
 pub fn update_user(connection: &Connection, user: &User) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
@@ -161,6 +182,9 @@ pub fn update_user(connection: &Connection, user: &User) -> rusqlite::Result<()>
 }
 
 /// Gives a user a role.
+///
+/// # Errors
+/// What SQLite says.
 pub fn set_role(connection: &Connection, user: UserNumber, role: Role) -> rusqlite::Result<()> {
     connection
         .prepare_cached("UPDATE users SET role = :role WHERE number = :number")?
@@ -169,6 +193,9 @@ pub fn set_role(connection: &Connection, user: UserNumber, role: Role) -> rusqli
 }
 
 /// Lets a pending user in.
+///
+/// # Errors
+/// What SQLite says.
 pub fn approve_user(connection: &Connection, user: UserNumber) -> rusqlite::Result<()> {
     connection
         .prepare_cached("UPDATE users SET is_pending = 0, is_blocked = 0 WHERE number = :number")?
@@ -177,6 +204,9 @@ pub fn approve_user(connection: &Connection, user: UserNumber) -> rusqlite::Resu
 }
 
 /// Deletes a user and, by the foreign key, their tokens.
+///
+/// # Errors
+/// What SQLite says.
 pub fn delete_user(connection: &Connection, user: UserNumber) -> rusqlite::Result<()> {
     connection
         .prepare_cached("DELETE FROM users WHERE number = :number")?

@@ -47,7 +47,7 @@ impl Followed {
         } else {
             refresh(connection, index, &changed)?;
             log::info!(
-                "took over {} changes made by another process",
+                "took over what another process changed (changes: {})",
                 changed.len()
             );
         }

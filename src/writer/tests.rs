@@ -1,18 +1,21 @@
-//! What the thread does when the disk fails in the middle, which can't be provoked from outside.
+//! What the thread does when the disk fails in the middle, and each day: neither can be had from
+//! outside.
 
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::time::Instant;
 
 use crossbeam_channel::Receiver;
 use rusqlite::Connection;
 
-use super::thread::{PATIENCE, Worker};
+use super::thread::{OWNER_CHECK_EVERY, PATIENCE, Worker};
 use super::{Job, QUEUE, Ran, Start, Unmade, WriteError, Writer};
-use crate::change::{self, Actor, Changed, NewUserRequest, Refused};
+use crate::change::{self, Actor, Changed, FirstOwner, NewTokenRequest, NewUserRequest, Refused};
 use crate::clock::Timestamp;
 use crate::index::Index;
 use crate::store::{self, StoreError};
+use crate::token::{Lifetime, PlainToken};
 use crate::user::{Name, Role, User};
 
 struct Fixture {
@@ -160,4 +163,49 @@ fn a_change_that_fails_alone_takes_no_other_with_it_and_is_told_until_a_good_tra
     worker.make(vec![makes_a_user(&Arc::default())]);
     assert!(writer.status().trouble().is_none());
     assert_eq!(worker.index.counts(), (3, 0));
+}
+
+/// A job that makes the owner, with a token of eight days.
+fn makes_the_owner() -> Job {
+    Box::new(|connection, now| {
+        let token = NewTokenRequest {
+            hash: PlainToken::generate().unwrap().hash(),
+            name: Name::parse("owner token").unwrap(),
+            lifetime: Lifetime::days(8).unwrap(),
+        };
+        let request = FirstOwner {
+            name: Name::parse("Owner").unwrap(),
+            email: Name::parse("").unwrap(),
+            token: Some(token),
+        };
+        let made = change::first_owner(connection, now, request).unwrap();
+        Ran {
+            result: Ok(made.effects),
+            answer: Box::new(|| {}),
+        }
+    })
+}
+
+#[test]
+fn the_end_of_the_last_owner_token_is_warned_of_each_day_for_a_week() {
+    let mut fixture = fixture();
+    let worker = &mut fixture.worker;
+    let now = Timestamp::now();
+    assert_eq!(worker.owner_token_warning(now), None, "there is no owner");
+    worker.make(vec![makes_the_owner()]);
+    for (days, expected) in [(0, None), (2, Some("expires at")), (9, Some("expired at"))] {
+        let warning = worker.owner_token_warning(now.plus_days(days));
+        match expected {
+            Some(text) => assert!(warning.unwrap().contains(text), "after {days} days"),
+            None => assert_eq!(warning, None, "after {days} days"),
+        }
+    }
+    // At once, and each time it is due, for a day from then on.
+    for _ in 0..2 {
+        let due = Instant::now();
+        assert!(worker.owner_check_at <= due);
+        worker.look_after();
+        assert!(worker.owner_check_at >= due + OWNER_CHECK_EVERY);
+        worker.owner_check_at = due;
+    }
 }

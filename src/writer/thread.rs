@@ -19,7 +19,7 @@ const BATCH: usize = 256;
 const MARKS: usize = 10_000;
 const FLUSH_EVERY: Duration = Duration::from_secs(1);
 const FOLLOW_EVERY: Duration = Duration::from_millis(200);
-const OWNER_CHECK_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
+pub(super) const OWNER_CHECK_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long a change waits for another process's lock. Everything that waits behind it fails with it,
 /// so that a stop ends within the ten seconds that supervisors give.
 pub(super) const PATIENCE: Duration = Duration::from_secs(2);
@@ -41,7 +41,7 @@ pub(super) struct Worker {
     owner_token: Option<OwnerTokenFile>,
     flush_at: Instant,
     follow_at: Instant,
-    owner_check_at: Instant,
+    pub(super) owner_check_at: Instant,
 }
 
 impl Worker {
@@ -123,7 +123,7 @@ impl Worker {
         }
     }
 
-    fn look_after(&mut self) {
+    pub(super) fn look_after(&mut self) {
         let now = Instant::now();
         if now >= self.follow_at {
             self.follow_at = now + FOLLOW_EVERY;
@@ -136,7 +136,9 @@ impl Worker {
         }
         if now >= self.owner_check_at {
             self.owner_check_at = now + OWNER_CHECK_EVERY;
-            self.check_owner_token();
+            if let Some(warning) = self.owner_token_warning(Timestamp::now()) {
+                log::warn!("{warning}; 'netbird-auth token create --user ID' makes one");
+            }
         }
     }
 
@@ -234,22 +236,18 @@ impl Worker {
     }
 
     /// Nobody is locked out without a warning.
-    fn check_owner_token(&self) {
+    pub(super) fn owner_token_warning(&self, now: Timestamp) -> Option<String> {
         if !self.index.has_owner() {
-            return;
+            return None;
         }
-        let hint = "'netbird-auth token create --user ID' makes one";
         match store::last_owner_token_expiry(&self.connection) {
-            Ok(None) => log::warn!("no owner has a token; {hint}"),
-            Ok(Some(end)) => {
-                let now = Timestamp::now();
-                if end <= now {
-                    log::warn!("the last owner token expired at {end}; {hint}");
-                } else if end.since(now) < OWNER_TOKEN_NOTICE {
-                    log::warn!("the last owner token expires at {end}; {hint}");
-                }
+            Ok(None) => Some("no owner has a token".to_owned()),
+            Ok(Some(end)) if end <= now => Some(format!("the last owner token expired at {end}")),
+            Ok(Some(end)) if end.since(now) < OWNER_TOKEN_NOTICE => {
+                Some(format!("the last owner token expires at {end}"))
             }
-            Err(error) => log::warn!("the owner's tokens could not be read: {error}"),
+            Ok(Some(_)) => None,
+            Err(error) => Some(format!("the owner's tokens could not be read: {error}")),
         }
     }
 

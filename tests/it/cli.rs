@@ -250,15 +250,7 @@ fn the_configuration_is_shown_without_its_secrets() {
 #[test]
 fn the_healthcheck_asks_the_configured_server() {
     let server = Server::start();
-    let check = |address: &str, arguments: &[&str]| {
-        let output = netbird_auth(server.folder.path())
-            .env("NETBIRD_AUTH_SERVER__LISTEN", address)
-            .arg("healthcheck")
-            .args(arguments)
-            .output()
-            .unwrap();
-        output.status.code()
-    };
+    let check = |address: &str, arguments: &[&str]| server.healthcheck(address, arguments);
     let address = server.address.to_string();
     // A server that listens everywhere is asked on this machine.
     let everywhere = format!("0.0.0.0:{}", server.address.port());

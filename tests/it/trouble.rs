@@ -59,13 +59,7 @@ impl Patient {
 
     fn healthcheck(&self, arguments: &[&str]) -> Option<i32> {
         let address = self.server.address.to_string();
-        let output = netbird_auth(self.server.folder.path())
-            .env("NETBIRD_AUTH_SERVER__LISTEN", address)
-            .arg("healthcheck")
-            .args(arguments)
-            .output()
-            .unwrap();
-        output.status.code()
+        self.server.healthcheck(&address, arguments)
     }
 
     fn mark(&mut self) {

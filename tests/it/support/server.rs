@@ -180,6 +180,17 @@ impl Server {
             .unwrap()
     }
 
+    /// The exit code of `healthcheck` for a server at an address.
+    pub fn healthcheck(&self, address: &str, arguments: &[&str]) -> Option<i32> {
+        let output = netbird_auth(self.folder.path())
+            .env("NETBIRD_AUTH_SERVER__LISTEN", address)
+            .arg("healthcheck")
+            .args(arguments)
+            .output()
+            .unwrap();
+        output.status.code()
+    }
+
     /// What a command prints, which must succeed.
     #[track_caller]
     pub fn run_command(&self, arguments: &[&str]) -> String {
