@@ -14,6 +14,7 @@ pub mod xid;
 pub mod token;
 pub mod user;
 pub mod policy;
+pub mod jwt;
 pub mod config;
 
 // What is kept, and how it changes.

@@ -161,8 +161,9 @@ fn check_text(text: &str) -> Result<(), TextFault> {
     Ok(())
 }
 
-/// What a user may do in general; [`crate::policy`] has the table. NetBird's roles.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+/// What a user may do in general; [`crate::policy`] has the table. NetBird's roles, the mightiest
+/// first, which is their order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// There is at most one; the role moves by transfer only.
