@@ -6,6 +6,7 @@ use ipnet::IpNet;
 
 use crate::error::ApiError;
 use crate::index::Index;
+use crate::issuers::Issuers;
 use crate::metrics::Metrics;
 use crate::store::Readers;
 use crate::writer::Writer;
@@ -14,6 +15,8 @@ use crate::writer::Writer;
 pub struct App {
     /// Who may pass.
     pub index: Arc<Index>,
+    /// Whose JWTs are believed.
+    pub issuers: Arc<Issuers>,
     /// The write queue.
     pub writer: Writer,
     /// For what is not in memory: names and dates of tokens, audit events.

@@ -2,53 +2,123 @@
 //!
 //! A handler that takes a `Caller` is behind the door; one that does not is open to everybody.
 
+use std::future::Ready;
 use std::sync::Arc;
 
 use actix_web::dev::Payload;
 use actix_web::http::header::{AUTHORIZATION, HeaderMap};
 use actix_web::{FromRequest, HttpRequest, web};
+use futures_util::future::{Either, LocalBoxFuture};
 
 use crate::app::App;
+use crate::change::{self, Login};
 use crate::clock::Timestamp;
 use crate::error::{ApiError, AuthFault};
 use crate::index::Index;
+use crate::jwt::Verifier;
+use crate::policy;
 use crate::token::TokenHash;
-use crate::user::Caller;
+use crate::user::{Caller, Credential, User};
+use crate::writer::WriteError;
 
 impl FromRequest for Caller {
     type Error = ApiError;
-    type Future = std::future::Ready<Result<Self, ApiError>>;
+    /// A login waits for the disk; nobody else waits.
+    type Future =
+        Either<Ready<Result<Self, ApiError>>, LocalBoxFuture<'static, Result<Self, ApiError>>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        std::future::ready(match request.app_data::<web::Data<Arc<App>>>() {
-            Some(app) => authenticate(request.headers(), &app.index, Timestamp::now()),
-            None => Err(ApiError::Internal),
-        })
+        let Some(app) = request.app_data::<web::Data<Arc<App>>>() else {
+            return Either::Left(std::future::ready(Err(ApiError::Internal)));
+        };
+        let now = Timestamp::now();
+        let verifier = app.issuers.current();
+        match authenticate(request.headers(), &app.index, &verifier, now) {
+            Ok(Known::Passes(caller)) => Either::Left(std::future::ready(Ok(caller))),
+            Ok(Known::LogsIn(login)) => {
+                Either::Right(Box::pin(log_in(Arc::clone(app), login, now)))
+            }
+            Err(error) => Either::Left(std::future::ready(Err(error))),
+        }
     }
 }
 
-/// Who the headers say is calling.
-///
-/// # Errors
-/// 401 for a credential that is not believed, 403 for a user who may not pass.
-pub fn authenticate(
+/// Whose credential it is.
+enum Known {
+    /// Somebody who may pass as they are.
+    Passes(Caller),
+    /// A good JWT that changes more than the time of the last login.
+    LogsIn(Login),
+}
+
+/// Who the headers say is calling: 401 for a credential that is not believed, 403 for a user who may
+/// not pass.
+fn authenticate(
     headers: &HeaderMap,
     index: &Index,
+    verifier: &Verifier,
     now: Timestamp,
-) -> Result<Caller, ApiError> {
+) -> Result<Known, ApiError> {
     match presented(headers)? {
         Presented::Token(text) => {
             let hash = TokenHash::of_presented(text).map_err(AuthFault::from)?;
-            Ok(index.authenticate(&hash, now)?)
+            Ok(Known::Passes(index.authenticate(&hash, now)?))
         }
-        // No issuer can be configured yet, so nobody's signature is believed.
-        Presented::Jwt => Err(AuthFault::UnknownIssuer.into()),
+        Presented::Jwt(text) => {
+            let login = Login(verifier.verify(text, now).map_err(AuthFault::from)?);
+            let Some(user) = index.user_by_id(&login.0.user_id) else {
+                return match login.creates() {
+                    true => Ok(Known::LogsIn(login)),
+                    false => Err(AuthFault::UnknownUser.into()),
+                };
+            };
+            if !login.is_of(&user) {
+                return Err(AuthFault::UnknownUser.into());
+            }
+            policy::admit(&user)?;
+            if login.is_due(&user, now) {
+                return Ok(Known::LogsIn(login));
+            }
+            index.mark_login(&user, now);
+            Ok(Known::Passes(caller(user, &login)))
+        }
+    }
+}
+
+/// Writes a login, and lets pass who may: a new user may wait for an approval.
+async fn log_in(app: Arc<App>, login: Login, now: Timestamp) -> Result<Caller, ApiError> {
+    let change = {
+        let login = login.clone();
+        move |database: &_, now| change::log_in(database, now, &login)
+    };
+    match app.writer.submit(change).await {
+        Ok(user) => {
+            policy::admit(&user)?;
+            Ok(caller(Arc::new(user), &login))
+        }
+        // Somebody known whose role stays the same passes also while nothing can be written.
+        Err(WriteError::Unavailable) => {
+            let user = app.index.user_by_id(&login.0.user_id);
+            let user = user.filter(|user| login.is_of(user) && login.keeps_role(user));
+            let user = user.ok_or(ApiError::Unavailable)?;
+            policy::admit(&user)?;
+            app.index.mark_login(&user, now);
+            Ok(caller(user, &login))
+        }
+        Err(refused) => Err(refused.into()),
+    }
+}
+
+fn caller(user: Arc<User>, login: &Login) -> Caller {
+    Caller {
+        user,
+        credential: Credential::Jwt(login.0.good_until),
     }
 }
 
 enum Presented<'a> {
     Token(&'a [u8]),
-    Jwt,
+    Jwt(&'a [u8]),
 }
 
 /// One header, a scheme in any case, exactly one space, the credential (RFC 9110 §11.4).
@@ -74,7 +144,7 @@ fn presented(headers: &HeaderMap) -> Result<Presented<'_>, AuthFault> {
     if is_token || credential.starts_with(b"nbp_") {
         Ok(Presented::Token(credential))
     } else if credential.starts_with(b"eyJ") {
-        Ok(Presented::Jwt)
+        Ok(Presented::Jwt(credential))
     } else {
         Err(AuthFault::Malformed)
     }
@@ -101,14 +171,16 @@ mod tests {
         for value in values {
             headers.append(AUTHORIZATION, HeaderValue::from_bytes(value).unwrap());
         }
-        match authenticate(&headers, &index(), Timestamp::from_micros(0)) {
+        let now = Timestamp::from_micros(0);
+        match authenticate(&headers, &index(), &Verifier::default(), now) {
             Err(ApiError::Unauthorized(fault)) => fault,
-            other => panic!("{other:?}"),
+            _ => panic!("let in, or a 403"),
         }
     }
 
     #[test]
     fn the_header_is_read_by_the_letter() {
+        use crate::jwt::JwtFault;
         use crate::token::TokenFault;
         let wrong = TOKEN.replace('X', "Y");
         let reached = AuthFault::Unknown;
@@ -141,7 +213,11 @@ mod tests {
             ),
             (
                 "Bearer eyJhbGciOiJub25lIn0.e30.".to_owned(),
-                AuthFault::UnknownIssuer,
+                JwtFault::Algorithm.into(),
+            ),
+            (
+                "Bearer eyJhbGciOiJFUzI1NiJ9.e30.".to_owned(),
+                JwtFault::Issuer.into(),
             ),
             ("Bearer nbp_".to_owned(), TokenFault::Malformed.into()),
             ("Bearer abc".to_owned(), AuthFault::Malformed),

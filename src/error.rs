@@ -13,6 +13,7 @@ use actix_web::{HttpResponse, HttpResponseBuilder};
 use crate::change::{Missing, Refused};
 use crate::index::Rejected;
 use crate::json::JsonFault;
+use crate::jwt::JwtFault;
 use crate::policy::Denied;
 use crate::token::TokenFault;
 use crate::writer::WriteError;
@@ -44,9 +45,12 @@ pub enum AuthFault {
     /// It was good once.
     #[error("expired token")]
     Expired,
-    /// A JWT, and nobody is configured whose JWTs are believed.
-    #[error("unknown issuer")]
-    UnknownIssuer,
+    /// See [`JwtFault`].
+    #[error(transparent)]
+    Jwt(#[from] JwtFault),
+    /// A good JWT of somebody who is no user, or another issuer's.
+    #[error("unknown user")]
+    UnknownUser,
 }
 
 /// An answer that is not a success.
@@ -116,6 +120,8 @@ impl From<Refused> for ApiError {
     fn from(refused: Refused) -> Self {
         match refused {
             Refused::CredentialGone => AuthFault::Unknown.into(),
+            Refused::JwtExpired => AuthFault::Jwt(JwtFault::Expired).into(),
+            Refused::UnknownUser => AuthFault::UnknownUser.into(),
             Refused::Denied(denied) => denied.into(),
             Refused::NotFound(missing) => missing.into(),
             Refused::OwnDeletion | Refused::NotPending => Self::Invalid(refused.to_string().into()),
@@ -167,7 +173,8 @@ impl ApiError {
                 AuthFault::Token(TokenFault::BadChecksum) => "bad token checksum",
                 AuthFault::Unknown => "unknown or revoked token",
                 AuthFault::Expired => "expired token",
-                AuthFault::UnknownIssuer => "unknown issuer",
+                AuthFault::Jwt(fault) => fault.metric_reason(),
+                AuthFault::UnknownUser => "unknown user",
             },
             Self::Forbidden(Denied::Blocked) => "user is blocked",
             Self::Forbidden(Denied::Pending) => "user is pending approval",
@@ -192,7 +199,9 @@ impl ApiError {
             Self::Unauthorized(AuthFault::Missing | AuthFault::NoScheme | AuthFault::Scheme) => {
                 "no valid authentication provided".into()
             }
-            Self::Unauthorized(AuthFault::Expired) => "token expired".into(),
+            Self::Unauthorized(AuthFault::Expired | AuthFault::Jwt(JwtFault::Expired)) => {
+                "token expired".into()
+            }
             Self::Unauthorized(_) => "token invalid".into(),
             Self::Forbidden(denied @ (Denied::Blocked | Denied::Pending)) => {
                 denied.to_string().into()

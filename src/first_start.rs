@@ -11,7 +11,7 @@ use crate::clock::Timestamp;
 use crate::index::Index;
 use crate::store::{self, StoreError};
 use crate::token::{Lifetime, PlainToken, TOKEN_LENGTH, TokenHash};
-use crate::user::{Name, User};
+use crate::user::{Name, User, UserId};
 
 /// Who owns a new database.
 pub struct Owner {
@@ -19,6 +19,8 @@ pub struct Owner {
     pub name: Name,
     /// May be empty.
     pub email: Name,
+    /// As [`FirstOwner::identity`].
+    pub identity: Option<(UserId, Box<str>)>,
     /// Their token.
     pub token: PlainToken,
     /// How long it is good.
@@ -40,6 +42,7 @@ impl Owner {
         let request = FirstOwner {
             name: self.name.clone(),
             email: self.email.clone(),
+            identity: self.identity.clone(),
             token: Some(NewTokenRequest {
                 hash: self.token.hash(),
                 name: token_name()?,

@@ -16,6 +16,7 @@ pub mod user;
 pub mod policy;
 pub mod jwt;
 pub mod config;
+pub mod issuers;
 
 // What is kept, and how it changes.
 pub mod store;

@@ -12,6 +12,7 @@ use prometheus_client::registry::Registry;
 
 use crate::clock::Timestamp;
 use crate::index::Index;
+use crate::issuers::Issuers;
 use crate::writer::Writer;
 
 /// Counters that requests move, and the registry that shows them.
@@ -30,7 +31,7 @@ struct RequestLabels {
 
 impl Metrics {
     /// Counters at zero; what the index and the writer know is read at each scrape.
-    pub fn new(index: Arc<Index>, writer: Writer) -> Self {
+    pub fn new(index: Arc<Index>, writer: Writer, issuers: Arc<Issuers>) -> Self {
         let requests = Family::<RequestLabels, Counter>::default();
         let panics = Counter::default();
         let mut registry = Registry::with_prefix("netbird_auth");
@@ -40,7 +41,11 @@ impl Metrics {
             requests.clone(),
         );
         registry.register("panics", "Handlers that panicked", panics.clone());
-        registry.register_collector(Box::new(State { index, writer }));
+        registry.register_collector(Box::new(State {
+            index,
+            writer,
+            issuers,
+        }));
         let passed = requests
             .get_or_create(&RequestLabels {
                 outcome: "ok",
@@ -91,6 +96,7 @@ impl Metrics {
 struct State {
     index: Arc<Index>,
     writer: Writer,
+    issuers: Arc<Issuers>,
 }
 
 impl std::fmt::Debug for State {
@@ -106,6 +112,7 @@ impl Collector for State {
             .oldest_mark()
             .map_or(Duration::ZERO, |since| Timestamp::now().since(since));
         let (users, tokens) = self.index.counts();
+        let (issuers, keys) = self.issuers.counts();
         let status = self.writer.status();
         let mut gauge = |name: &str, help: &str, value: f64| {
             let gauge = ConstGauge::new(value);
@@ -129,6 +136,12 @@ impl Collector for State {
                 "Changes that wait for the writer.",
                 self.writer.queue_depth() as f64,
             )?;
+            gauge(
+                "issuers",
+                "Issuers whose JWTs are believed.",
+                issuers as f64,
+            )?;
+            gauge("issuer_keys", "Keys of all issuers.", keys as f64)?;
         }
         gauge(
             "oldest_mark_seconds",
@@ -139,6 +152,11 @@ impl Collector for State {
             "writable",
             "1 while the database can be written.",
             f64::from(u8::from(status.trouble().is_none())),
+        )?;
+        gauge(
+            "issuers_current",
+            "1 while the newest state of the issuers' files is in force.",
+            f64::from(u8::from(self.issuers.is_current())),
         )?;
         let mut counter = |name: &str, help: &str, value: u64| {
             let counter = ConstCounter::new(value);
@@ -154,6 +172,11 @@ impl Collector for State {
             "failed_commits",
             "Transactions that failed.",
             status.failures(),
+        )?;
+        counter(
+            "issuers_failed_reloads",
+            "Reloads of the issuers that failed.",
+            self.issuers.failures(),
         )
     }
 }

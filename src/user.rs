@@ -103,6 +103,11 @@ impl Name {
         Ok(Self(text.into()))
     }
 
+    /// The name of what has none.
+    pub fn empty() -> Self {
+        Self("".into())
+    }
+
     /// Reads a name that must say something.
     ///
     /// # Errors
@@ -129,6 +134,13 @@ impl Name {
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// What is an id is a name too.
+impl From<&UserId> for Name {
+    fn from(id: &UserId) -> Self {
+        Self(id.as_str().into())
     }
 }
 
@@ -244,6 +256,8 @@ pub struct User {
     pub is_invited: bool,
     /// Last login with a JWT; `None` is never.
     pub last_login: Option<Timestamp>,
+    /// When the JWT whose claim decided the role last was issued.
+    pub role_issued_at: Option<Timestamp>,
 }
 
 impl User {
@@ -273,6 +287,8 @@ pub struct Caller {
 pub enum Credential {
     /// A personal access token, by its row number.
     Token(TokenNumber),
+    /// A JWT that passes until then.
+    Jwt(Timestamp),
 }
 
 #[cfg(test)]

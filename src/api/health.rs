@@ -12,18 +12,33 @@ use crate::error::ApiError;
 #[derive(Serialize)]
 struct Health {
     status: &'static str,
+    /// What does not keep requests from being answered, and needs somebody's attention.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    warnings: &'static [&'static str],
 }
+
+const STALE_ISSUERS: &str = "the issuers could not be read anew: the former keys are in force, and \
+                             the log says why";
 
 /// `GET /healthz`: the process answers.
 pub async fn alive() -> HttpResponse {
-    ok(&Health { status: "ok" })
+    ok(&Health {
+        status: "ok",
+        warnings: &[],
+    })
 }
 
 /// `GET /readyz`: whether the writer could write when it last did; 503 says why not.
 /// Authentication goes on meanwhile.
 pub async fn ready(app: web::Data<Arc<App>>) -> Result<HttpResponse, ApiError> {
     match app.writer.status().trouble() {
-        None => Ok(ok(&Health { status: "ready" })),
+        None => Ok(ok(&Health {
+            status: "ready",
+            warnings: match app.issuers.is_current() {
+                true => &[],
+                false => &[STALE_ISSUERS],
+            },
+        })),
         Some(trouble) => Err(ApiError::NotReady(trouble)),
     }
 }

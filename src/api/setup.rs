@@ -55,7 +55,12 @@ pub async fn setup(app: web::Data<Arc<App>>, body: Body) -> Result<HttpResponse,
         }
         false => (None, None),
     };
-    let request = FirstOwner { name, email, token };
+    let request = FirstOwner {
+        identity: None,
+        name,
+        email,
+        token,
+    };
     let change = move |database: &_, now| change::first_owner(database, now, request);
     let user = app.writer.submit(change).await?;
     log::info!("user.id" = user.id.as_str(); "the owner was set up");

@@ -70,22 +70,16 @@ pub async fn create(
     let request = if is_service {
         NewUserRequest {
             id: None,
+            issuer: "".into(),
             role,
             auto_groups,
             is_service,
             name: fields.name("name")?,
-            email: Name::parse("").map_err(|fault| invalid_text("email", fault))?,
+            email: Name::empty(),
         }
     } else {
-        if fields
-            .text("issuer")?
-            .is_some_and(|issuer| !issuer.is_empty())
-        {
-            return Err(ApiError::Invalid(
-                "issuer is not a configured issuer".into(),
-            ));
-        }
         NewUserRequest {
+            issuer: issuer(&app, fields.text("issuer")?)?,
             name: fields.required_name("name")?,
             email: fields.required_email()?,
             id: fields.text("id")?.map(new_user_id).transpose()?,
@@ -193,6 +187,23 @@ fn groups(ids: &[&str]) -> Result<Box<[Box<str>]>, ApiError> {
 
 fn new_user_id(text: &str) -> Result<UserId, ApiError> {
     UserId::parse_new(text).map_err(|fault| invalid_text("id", fault))
+}
+
+/// The issuer whose JWTs a new human is: the first one, unless it is named; none where none is
+/// configured.
+fn issuer(app: &App, name: Option<&str>) -> Result<Box<str>, ApiError> {
+    let verifier = app.issuers.current();
+    let mut issuers = verifier.issuers().iter();
+    let found = match name.filter(|name| !name.is_empty()) {
+        None => issuers.next(),
+        Some(name) => {
+            let known = issuers.find(|issuer| *issuer.settings.name == *name);
+            Some(known.ok_or(ApiError::Invalid(
+                "issuer is not a configured issuer".into(),
+            ))?)
+        }
+    };
+    Ok(found.map_or("".into(), |issuer| issuer.settings.name.clone()))
 }
 
 fn service_user_filter(query: &str) -> Result<Option<bool>, ApiError> {

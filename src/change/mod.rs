@@ -3,10 +3,12 @@
 //!
 //! The server runs them in its write queue, the command line on its own connection.
 
+mod login;
 mod setup;
 mod tokens;
 mod users;
 
+pub use login::{Login, log_in};
 pub use setup::{FirstOwner, first_owner};
 pub use tokens::{NewTokenRequest, create_token, revoke_token};
 pub use users::{
@@ -68,6 +70,12 @@ pub enum Refused {
     /// Nobody deletes themselves.
     #[error("users can't delete themselves")]
     OwnDeletion,
+    /// The JWT that was shown passes no more.
+    #[error("the JWT has expired")]
+    JwtExpired,
+    /// A good JWT of somebody who is no user, or not this issuer's.
+    #[error("unknown user")]
+    UnknownUser,
     /// There is nothing to approve or reject.
     #[error("user is not pending approval")]
     NotPending,
@@ -113,6 +121,8 @@ impl Judge {
                     .ok_or(Refused::CredentialGone)?;
                 number
             }
+            Actor::Caller(number, Credential::Jwt(until)) if now < until => number,
+            Actor::Caller(_, Credential::Jwt(_)) => return Err(Refused::JwtExpired),
         };
         let user = store::user_by_number(connection, number)?.ok_or(Refused::CredentialGone)?;
         policy::admit(&user)?;

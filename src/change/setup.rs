@@ -12,6 +12,8 @@ use crate::user::{Name, Role, User, UserId};
 /// What the first owner is made of.
 #[derive(Clone, Debug)]
 pub struct FirstOwner {
+    /// The id and the issuer whose JWTs are the owner; else a fresh id, and nobody's JWTs are.
+    pub identity: Option<(UserId, Box<str>)>,
     /// Not empty.
     pub name: Name,
     /// May be empty.
@@ -35,17 +37,24 @@ pub fn first_owner(
     if store::email_is_taken(connection, &request.email)? {
         return Err(Refused::EmailTaken);
     }
+    let (id, issuer) = request
+        .identity
+        .unwrap_or_else(|| (UserId::generate(), "".into()));
+    if store::user_by_id(connection, id.as_str())?.is_some() {
+        return Err(Refused::IdTaken);
+    }
     let user = store::insert_user(
         connection,
         NewUser {
-            id: UserId::generate(),
-            issuer: "".into(),
+            id,
+            issuer,
             origin: Origin::Api,
             name: request.name,
             email: request.email,
             role: Role::Owner,
             auto_groups: Box::new([]),
             is_service: false,
+            is_pending: false,
             is_invited: false,
             created_at: now,
         },

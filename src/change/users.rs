@@ -16,6 +16,8 @@ use crate::user::{Name, Role, User, UserId};
 pub struct NewUserRequest {
     /// Chosen by the asker, or generated.
     pub id: Option<UserId>,
+    /// Name of the issuer whose JWTs are this user, or empty.
+    pub issuer: Box<str>,
     /// Never owner.
     pub role: Role,
     /// Group ids.
@@ -64,13 +66,14 @@ pub fn create_user(
     }
     let new = NewUser {
         id,
-        issuer: "".into(),
+        issuer: request.issuer,
         origin: Origin::Api,
         name: request.name,
         email: request.email,
         role: request.role,
         auto_groups: request.auto_groups,
         is_service: request.is_service,
+        is_pending: false,
         is_invited: !request.is_service && actor != Actor::System,
         created_at: now,
     };
@@ -290,7 +293,7 @@ fn audit_update(
     Ok(())
 }
 
-fn audit(
+pub(super) fn audit(
     connection: &Connection,
     at: Timestamp,
     activity: Activity,

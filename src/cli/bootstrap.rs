@@ -80,7 +80,9 @@ pub(super) fn owner(config: config::Bootstrap) -> Result<Owner, Failure> {
         Some(token) => token,
         None => PlainToken::generate().map_err(StoreError::from)?,
     };
+    let identity = config.owner_identity.map(|owner| (owner.id, owner.issuer));
     Ok(Owner {
+        identity,
         name: Name::parse_non_empty(&config.owner_name).map_err(|_| invalid("owner_name"))?,
         email: Name::parse(&config.owner_email).map_err(|_| invalid("owner_email"))?,
         token,

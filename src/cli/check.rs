@@ -3,8 +3,9 @@
 use clap::Subcommand;
 
 use super::failure::Failure;
-use super::output::{self, fields, or_dash};
+use super::output::{self, fields, or_dash, table};
 use crate::config::{Loaded, LogFormat, TokenSource};
+use crate::jwt::{self, Issuer, IssuerSet, UnknownUsers};
 
 #[derive(Subcommand)]
 pub(super) enum ConfigCommand {
@@ -30,6 +31,10 @@ impl ConfigCommand {
         if !config.database.path.exists() {
             config.bootstrap.token.map(TokenSource::read).transpose()?;
         }
+        let jwt::Loaded {
+            set,
+            warnings: skipped,
+        } = IssuerSet::load(config.issuers)?;
         let file = file.as_ref().map(|file| file.display().to_string());
         let list = |items: Vec<String>| or_dash(&items.join(", "));
         let proxies = &config.server.trusted_proxies;
@@ -73,10 +78,54 @@ impl ConfigCommand {
                 config.compat.netbird_messages.to_string(),
             ),
         ]))?;
-        for warning in warnings {
-            output::tell(&warning);
+        for issuer in set.iter() {
+            output::print(&describe(issuer))?;
+        }
+        for warning in warnings.iter().chain(&skipped) {
+            output::tell(warning);
         }
         output::tell("the configuration is valid");
         Ok(())
     }
+}
+
+/// An issuer and its keys. A thumbprint (RFC 7638) is compared with what the issuer shows.
+fn describe(issuer: &Issuer) -> String {
+    let settings = &issuer.settings;
+    let algorithms = settings.algorithms.iter().map(ToString::to_string);
+    let role = settings.role_claim.as_ref();
+    let role = role.map(|role| format!("by {}, at most {}", role.claim, role.max));
+    let unknown = match settings.unknown_users {
+        UnknownUsers::Reject => "reject",
+        UnknownUsers::Create => "create",
+        UnknownUsers::CreatePending => "create_pending",
+    };
+    let keys: Vec<_> = issuer
+        .keys
+        .iter()
+        .map(|key| {
+            vec![
+                or_dash(key.kid.as_deref().unwrap_or_default()),
+                key.algorithm.to_string(),
+                key.bits.to_string(),
+                or_dash(key.thumbprint.as_deref().unwrap_or_default()),
+            ]
+        })
+        .collect();
+    let described = fields(&[
+        ("issuer.name", settings.name.to_string()),
+        ("issuer.issuer", settings.issuer.to_string()),
+        ("issuer.audiences", settings.audiences.join(", ")),
+        (
+            "issuer.algorithms",
+            algorithms.collect::<Vec<_>>().join(", "),
+        ),
+        ("issuer.user_id_claim", settings.user_id_claim.to_string()),
+        ("issuer.unknown_users", unknown.to_owned()),
+        ("issuer.role", or_dash(&role.unwrap_or_default())),
+    ]);
+    format!(
+        "\n{described}\n{}",
+        table(&["KID", "ALGORITHM", "BITS", "THUMBPRINT"], &keys)
+    )
 }

@@ -2,6 +2,7 @@
 
 use crate::change::Refused;
 use crate::config::ConfigError;
+use crate::jwt::LoadFault;
 use crate::server::ServerError;
 use crate::store::StoreError;
 
@@ -34,7 +35,7 @@ impl Failure {
 
     pub(super) fn user_not_found(id: &str) -> Self {
         // Not repeated where it may be a token, pasted by mistake.
-        let id = if id.contains("nbp_") {
+        let id = if id.contains("nbp_") || id.contains("eyJ") {
             "with this id"
         } else {
             id
@@ -54,6 +55,12 @@ impl Failure {
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
         Self::Usage(error.to_string())
+    }
+}
+
+impl From<LoadFault> for Failure {
+    fn from(fault: LoadFault) -> Self {
+        Self::Usage(fault.to_string())
     }
 }
 

@@ -9,6 +9,7 @@ mod check;
 mod database;
 mod failure;
 mod healthcheck;
+mod jwt;
 mod output;
 mod serve;
 mod token;
@@ -48,6 +49,9 @@ enum Command {
     /// List, make and revoke tokens
     #[command(subcommand)]
     Token(token::TokenCommand),
+    /// Look at JSON Web Tokens
+    #[command(subcommand)]
+    Jwt(jwt::JwtCommand),
     /// Look at the configuration
     #[command(subcommand)]
     Config(check::ConfigCommand),
@@ -76,13 +80,15 @@ pub fn run() -> i32 {
 
 impl Arguments {
     fn run(self) -> Result<(), Failure> {
-        let loaded: Loaded = config::load(self.config.as_deref(), &Environment::from_process())?;
+        let environment = Environment::from_process();
+        let loaded: Loaded = config::load(self.config.as_deref(), &environment)?;
         let database = loaded.config.database.path.clone();
         match self.command {
-            Command::Serve(command) => command.run(loaded),
+            Command::Serve(command) => command.run(loaded, self.config, environment),
             Command::Bootstrap(command) => command.run(loaded.config),
-            Command::User(command) => command.run(&database),
+            Command::User(command) => command.run(&loaded.config),
             Command::Token(command) => command.run(&database),
+            Command::Jwt(command) => command.run(loaded.config),
             Command::Config(command) => command.run(loaded),
             Command::Healthcheck(command) => command.run(&loaded.config.server),
         }

@@ -2,20 +2,22 @@
 
 use std::io::IsTerminal;
 use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix_web::rt::signal::unix::{SignalKind, signal};
 use clap::Args;
+use crossbeam_channel::Sender;
 
 use super::bootstrap::owner;
 use super::failure::Failure;
 use super::output;
 use crate::app::App;
 use crate::clock::Timestamp;
-use crate::config::{Bootstrap, Config, Loaded};
+use crate::config::{Bootstrap, Config, Environment, Loaded};
 use crate::first_start::{self, OwnerTokenFile};
+use crate::issuers::{Issuers, Source, Watch};
 use crate::logging;
 use crate::metrics::Metrics;
 use crate::server::{self, Listeners};
@@ -33,7 +35,12 @@ pub(super) struct Serve {
 }
 
 impl Serve {
-    pub(super) fn run(self, loaded: Loaded) -> Result<(), Failure> {
+    pub(super) fn run(
+        self,
+        loaded: Loaded,
+        explicit: Option<PathBuf>,
+        environment: Environment,
+    ) -> Result<(), Failure> {
         let started = Instant::now();
         let Loaded {
             mut config,
@@ -41,13 +48,19 @@ impl Serve {
             warnings,
         } = loaded;
         logging::start(&config.log);
-        match file {
+        match &file {
             Some(file) => log::info!("configuration: {}", file.display()),
             None => log::info!("configuration: no file"),
         }
         for warning in warnings {
             log::warn!("{warning}");
         }
+        let source = Source {
+            explicit,
+            environment,
+            file,
+        };
+        let (issuers, watch) = Watch::start(source, std::mem::take(&mut config.issuers))?;
         let path = config.database.path.clone();
         // Before the lock file is made beside it: nothing is left beside another program's file.
         store::inspect(&path)?;
@@ -62,7 +75,7 @@ impl Serve {
                 Some(listeners)
             }
         };
-        let (app, writer) = open(&config, &path)?;
+        let (app, writer) = open(&config, &path, Arc::clone(&issuers))?;
         let listeners = match listeners {
             Some(listeners) => listeners,
             None => bind(&config)?,
@@ -71,8 +84,11 @@ impl Serve {
         // Whoever reads "ready" may send a signal: from here on it means a graceful stop.
         let system = actix_web::rt::System::new();
         let stop = system.block_on(async { stop_signal() })?;
+        let wake = follow_issuers(watch)?;
+        system.block_on(async { reload_signal(wake) })?;
+        let (issuers, keys) = issuers.counts();
         log::info!(
-            "ready on {} after {} ms (users: {users}, tokens: {tokens})",
+            "ready on {} after {} ms (users: {users}, tokens: {tokens}, issuers: {issuers}, keys: {keys})",
             shown(listeners.api.local_addr()),
             started.elapsed().as_millis()
         );
@@ -152,14 +168,19 @@ pub(super) fn url_of(listen: SocketAddr) -> String {
 }
 
 /// Everything is in memory before the port is opened: nothing that was revoked meanwhile passes.
-fn open(config: &Config, path: &Path) -> Result<(Arc<App>, WriterThread), Failure> {
+fn open(
+    config: &Config,
+    path: &Path,
+    issuers: Arc<Issuers>,
+) -> Result<(Arc<App>, WriterThread), Failure> {
     let start = Start::load(store::open_writer(path, START_PATIENCE)?, path)?;
     let index = start.index();
     let readers = store::open_readers(path)?;
     let (writer, thread) = Writer::start(start)?;
     let app = App {
-        metrics: Metrics::new(Arc::clone(&index), writer.clone()),
+        metrics: Metrics::new(Arc::clone(&index), writer.clone(), Arc::clone(&issuers)),
         index,
+        issuers,
         writer,
         readers,
         trusted_proxies: config.server.trusted_proxies.clone(),
@@ -191,6 +212,27 @@ fn shown(address: std::io::Result<SocketAddr>) -> String {
         |_| "an unknown address".to_owned(),
         |address| format!("http://{address}"),
     )
+}
+
+/// Starts the thread that looks after the issuers' files; a message makes it look at once.
+fn follow_issuers(watch: Watch) -> Result<Sender<()>, Failure> {
+    let (wake, woken) = crossbeam_channel::bounded(1);
+    std::thread::Builder::new()
+        .name("issuers".to_owned())
+        .spawn(move || watch.run(&woken))?;
+    Ok(wake)
+}
+
+/// SIGHUP reads the issuers anew, from now on.
+fn reload_signal(wake: Sender<()>) -> Result<(), Failure> {
+    let mut hangup = signal(SignalKind::hangup())?;
+    actix_web::rt::spawn(async move {
+        while hangup.recv().await.is_some() {
+            // A full channel has a message that is not read yet.
+            let _ = wake.try_send(());
+        }
+    });
+    Ok(())
 }
 
 /// Resolves at SIGTERM and SIGINT.

@@ -8,6 +8,8 @@ use super::database::{change, find_user, open, user_id};
 use super::failure::Failure;
 use super::output::{self, fields, or_dash, table};
 use crate::change::{self, Actor, NewUserRequest, UserUpdate};
+use crate::config::Config;
+use crate::jwt::IssuerSettings;
 use crate::store;
 use crate::user::{Name, Role, TextFault, User, UserId, parse_groups};
 use crate::view::UserView;
@@ -62,6 +64,9 @@ pub(super) struct Create {
     /// The id, such as the user-id claim of their JWTs [default: a UUID]
     #[arg(long)]
     id: Option<String>,
+    /// Configured issuer whose JWTs are this user [default: the first one]
+    #[arg(long, value_name = "NAME", conflicts_with = "service")]
+    issuer: Option<String>,
     /// Group ids, separated by commas
     #[arg(long, value_delimiter = ',')]
     groups: Vec<String>,
@@ -85,10 +90,11 @@ pub(super) struct Update {
 }
 
 impl UserCommand {
-    pub(super) fn run(self, path: &Path) -> Result<(), Failure> {
+    pub(super) fn run(self, config: &Config) -> Result<(), Failure> {
+        let path = &config.database.path;
         match self {
             Self::List(format) => list(path, &format),
-            Self::Create(create) => create.run(path),
+            Self::Create(create) => create.run(config),
             Self::Show(one) => show(&find_user(&open(path)?, &one.id)?, &one.format),
             Self::Update(update) => {
                 let groups = update.groups.map(groups).transpose()?;
@@ -117,7 +123,7 @@ impl UserCommand {
 }
 
 impl Create {
-    fn run(self, path: &Path) -> Result<(), Failure> {
+    fn run(self, config: &Config) -> Result<(), Failure> {
         if self.role == Role::Owner {
             let message = "a new user can't be owner: make the user first, then \
                            'netbird-auth user update ID --role owner'";
@@ -136,10 +142,11 @@ impl Create {
             }
             None => (
                 Name::parse(&self.name).map_err(wrong("--name"))?,
-                Name::parse("").map_err(wrong("--email"))?,
+                Name::empty(),
             ),
         };
         let request = NewUserRequest {
+            issuer: self.issuer(&config.issuers)?,
             id: self
                 .id
                 .as_deref()
@@ -152,7 +159,7 @@ impl Create {
             name,
             email,
         };
-        let user = change(path, |database, now| {
+        let user = change(&config.database.path, |database, now| {
             change::create_user(database, now, Actor::System, request)
         })?;
         if self.format.json {
@@ -163,6 +170,21 @@ impl Create {
             user.id
         ));
         output::print(&format!("{}\n", user.id))
+    }
+
+    fn issuer(&self, known: &[IssuerSettings]) -> Result<Box<str>, Failure> {
+        let mut known = known.iter().map(|issuer| &issuer.name);
+        let found = match &self.issuer {
+            _ if self.service => None,
+            None => known.next(),
+            Some(name) => {
+                let found = known.find(|known| ***known == **name);
+                let message =
+                    "--issuer is not a configured issuer; 'netbird-auth config check' shows them";
+                Some(found.ok_or_else(|| Failure::Usage(message.to_owned()))?)
+            }
+        };
+        Ok(found.cloned().unwrap_or_default())
     }
 }
 

@@ -1,15 +1,19 @@
 //! File and environment in, validated plain data out.
 //!
 //! Each setting has one line in `settings.rs` that reads it; the reader notes its name there, and
-//! so knows which names in the file and in the environment are wrong.
+//! so knows which names in the file and in the environment are wrong. What may stand in the file
+//! more than once is read in `issuers.rs`, and no variable overrides it.
 
 mod environment;
 mod error;
+mod issuers;
 mod location;
 mod origin;
+mod owner;
 mod reader;
 mod secret;
 mod settings;
+mod table;
 mod unknown;
 mod value;
 
@@ -20,6 +24,7 @@ use std::path::{Path, PathBuf};
 
 pub use environment::Environment;
 pub use error::ConfigError;
+pub use owner::OwnerIdentity;
 pub use secret::TokenSource;
 pub use settings::{Bootstrap, Compat, Config, Cors, Database, Log, LogFormat, Metrics, Server};
 
@@ -39,11 +44,13 @@ pub struct Loaded {
 ///
 /// The file is `explicit` (`--config`), else what `NETBIRD_AUTH_CONFIG` names, else the first that
 /// exists of `./netbird-auth.toml`, `$XDG_CONFIG_HOME/netbird-auth/netbird-auth.toml` and
-/// `/etc/netbird-auth/netbird-auth.toml`. No file means all defaults. No secret file is read.
+/// `/etc/netbird-auth/netbird-auth.toml`. No file means all defaults. No file that a setting names is
+/// read.
 ///
 /// # Errors
 /// A named file that does not exist, a file that cannot be read or is not TOML, an unknown name, a
-/// wrong type, a value out of range, or a secret given twice. Only the first fault is reported.
+/// wrong type, a value out of range, a secret given twice, or settings that contradict each other.
+/// Only the first fault is reported.
 pub fn load(explicit: Option<&Path>, environment: &Environment) -> Result<Loaded, ConfigError> {
     environment.check()?;
     let Some(found) = location::find(explicit, environment)? else {

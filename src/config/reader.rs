@@ -6,6 +6,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::environment::variable;
+use super::table::{Kind, Table};
 use super::value::{Fault, Given};
 use super::{ConfigError, Environment};
 
@@ -28,6 +29,7 @@ pub(super) struct Reader<'a> {
     file: Option<File<'a>>,
     environment: &'a Environment,
     known: Vec<Known>,
+    lists: Vec<&'static str>,
 }
 
 impl<'a> File<'a> {
@@ -67,6 +69,11 @@ impl<'a> File<'a> {
         &self.table
     }
 
+    /// Where relative paths of the file begin.
+    pub(super) fn folder(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new(""))
+    }
+
     /// The key's place and value. A section that is not a table is an error.
     fn find(
         &self,
@@ -94,6 +101,7 @@ impl<'a> Reader<'a> {
             file,
             environment,
             known: Vec::new(),
+            lists: Vec::new(),
         }
     }
 
@@ -111,10 +119,9 @@ impl<'a> Reader<'a> {
         if let Some(file) = &self.file
             && let Some((place, found)) = file.find(section, key)?
         {
-            let folder = file.path.parent().unwrap_or(Path::new(""));
             let parsed = parse(Given::File {
                 value: found,
-                folder,
+                folder: file.folder(),
             });
             value = parsed
                 .map_err(|fault| ConfigError::new(format!("{place}: `{section}.{key}` {fault}")))?;
@@ -125,6 +132,15 @@ impl<'a> Reader<'a> {
                 .map_err(|fault| ConfigError::new(format!("{name} {fault}")))?;
         }
         Ok(value)
+    }
+
+    /// The sections that may stand in the file more than once, in their order.
+    pub(super) fn tables(&mut self, kind: &'static Kind) -> Result<Vec<Table<'_>>, ConfigError> {
+        self.lists.push(kind.path);
+        match &self.file {
+            Some(file) => Table::list(file, &file.table, kind),
+            None => Ok(Vec::new()),
+        }
     }
 
     /// Where a setting was given, for a message about two of them.
@@ -144,7 +160,7 @@ impl<'a> Reader<'a> {
     /// only likely to be meant as a setting.
     pub(super) fn finish(self) -> Result<Vec<String>, ConfigError> {
         if let Some(file) = &self.file {
-            super::unknown::in_file(file, &self.known)?;
+            super::unknown::in_file(file, &self.known, &self.lists)?;
         }
         super::unknown::in_environment(self.environment, &self.known)?;
         Ok(super::unknown::likely_meant(self.environment, &self.known))

@@ -6,9 +6,11 @@ use std::path::PathBuf;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use log::LevelFilter;
 
+use super::owner::{self, OwnerIdentity};
 use super::reader::Reader;
 use super::secret::{self, TokenSource};
-use super::{ConfigError, value};
+use super::{ConfigError, issuers, value};
+use crate::jwt::IssuerSettings;
 
 const LOOPBACK: [IpNet; 2] = [
     IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8)),
@@ -32,6 +34,8 @@ pub struct Config {
     pub cors: Cors,
     /// Likeness to NetBird where it is not needed.
     pub compat: Compat,
+    /// `[[issuer]]`: whose JWTs are believed, each with a name and an `iss` of its own.
+    pub issuers: Vec<IssuerSettings>,
 }
 
 /// `[server]`: the port and its threads.
@@ -58,6 +62,8 @@ pub struct Bootstrap {
     pub owner_name: String,
     /// E-mail address of the first owner, up to 255 bytes; may be empty.
     pub owner_email: String,
+    /// Who the first owner is at an issuer, if they log in with JWTs: `owner_id` and `owner_issuer`.
+    pub owner_identity: Option<OwnerIdentity>,
     /// How long the first token is valid, 1 to 365 days.
     pub token_days: u32,
     /// The first token, if it is not to be generated: `token` or `token_file`.
@@ -126,6 +132,7 @@ impl Default for Bootstrap {
         Self {
             owner_name: "Owner".to_owned(),
             owner_email: String::new(),
+            owner_identity: None,
             token_days: 30,
             token: None,
         }
@@ -146,7 +153,8 @@ impl Config {
     /// `netbird-auth.toml`.
     #[rustfmt::skip]
     pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, ConfigError> {
-        let Self { server, database, bootstrap, log, metrics, cors, compat } = Self::default();
+        let Self { server, database, bootstrap, log, metrics, cors, compat, .. } = Self::default();
+        let issuers = issuers::read(reader)?;
         Ok(Self {
             server: Server {
                 listen: reader.get("server", "listen", server.listen, value::socket_address)?,
@@ -159,6 +167,7 @@ impl Config {
             bootstrap: Bootstrap {
                 owner_name: reader.get("bootstrap", "owner_name", bootstrap.owner_name, value::name)?,
                 owner_email: reader.get("bootstrap", "owner_email", bootstrap.owner_email, value::email)?,
+                owner_identity: owner::identity(reader, "bootstrap", ["owner_id", "owner_issuer"], &issuers)?,
                 token_days: reader.get("bootstrap", "token_days", bootstrap.token_days, value::integer(1..=365))?,
                 token: secret::token(reader, "bootstrap", ["token", "token_file"])?,
             },
@@ -175,6 +184,7 @@ impl Config {
             compat: Compat {
                 netbird_messages: reader.get("compat", "netbird_messages", compat.netbird_messages, value::boolean)?,
             },
+            issuers,
         })
     }
 }

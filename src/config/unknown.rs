@@ -6,41 +6,63 @@ use toml::de::{DeString, DeTable, DeValue};
 
 use super::environment::{PREFIX, variable};
 use super::reader::{File, Known};
+use super::table::Kind;
 use super::{ConfigError, Environment};
 
 /// Jaro-Winkler similarity from which a name is taken for the other one, mistyped.
 const NEAR: f64 = 0.7;
 
-/// Refuses the first name in the file that is not `known`.
-pub(super) fn in_file(file: &File<'_>, known: &[Known]) -> Result<(), ConfigError> {
-    let mut unknown: Vec<(usize, String)> = Vec::new();
+/// Refuses the first name in the file that is neither `known` nor one of the `lists`, whose tables
+/// were looked at by [`in_table`].
+pub(super) fn in_file(file: &File<'_>, known: &[Known], lists: &[&str]) -> Result<(), ConfigError> {
+    let mut unknown = Vec::new();
     for (name, value) in file.table() {
-        let mut report = |name: &Spanned<DeString<'_>>, message: String| {
-            let message = format!("{}: {message}", file.place(name));
-            unknown.push((name.span().start, message));
-        };
-        let section = name.get_ref();
+        let section = name.get_ref().as_ref();
         match value.get_ref() {
+            _ if lists.contains(&section) => {}
             value if !known.iter().any(|known| known.section == section) => {
-                report(name, unknown_at_top(section, value, known));
+                unknown.push((name, unknown_at_top(section, value, known, lists)));
             }
             DeValue::Table(keys) => {
-                for (key, message) in unknown_in_section(section, keys, known) {
-                    report(key, message);
-                }
+                let known = known.iter().filter(|known| known.section == section);
+                let known: Vec<&str> = known.map(|known| known.key).collect();
+                unknown.extend(unknown_in(&format!("[{section}]"), keys, &known));
             }
             // Known, and not a table: whoever read it has refused it.
             _ => {}
         }
     }
-    // A table is ordered by name; the person reads from the top.
-    match unknown.into_iter().min() {
-        Some((_, message)) => Err(ConfigError::new(message)),
+    refuse_first(file, unknown)
+}
+
+/// Refuses the first key that is none of its kind.
+pub(super) fn in_table(
+    file: &File<'_>,
+    kind: &Kind,
+    keys: &DeTable<'_>,
+) -> Result<(), ConfigError> {
+    let unknown = unknown_in(&format!("[[{}]]", kind.path), keys, kind.keys);
+    refuse_first(file, unknown)
+}
+
+/// A name with what is to be said of it.
+type Unknown<'t, 'a> = (&'t Spanned<DeString<'a>>, String);
+
+/// A table is ordered by name; the person reads from the top.
+fn refuse_first(file: &File<'_>, unknown: Vec<Unknown<'_, '_>>) -> Result<(), ConfigError> {
+    match unknown
+        .into_iter()
+        .min_by_key(|(name, _)| name.span().start)
+    {
+        Some((name, message)) => {
+            let place = file.place(name);
+            Err(ConfigError::new(format!("{place}: {message}")))
+        }
         None => Ok(()),
     }
 }
 
-fn unknown_at_top(name: &str, value: &DeValue<'_>, known: &[Known]) -> String {
+fn unknown_at_top(name: &str, value: &DeValue<'_>, known: &[Known], lists: &[&str]) -> String {
     let is_section = match value {
         DeValue::Table(_) => true,
         DeValue::Array(items) => {
@@ -51,6 +73,7 @@ fn unknown_at_top(name: &str, value: &DeValue<'_>, known: &[Known]) -> String {
     };
     if is_section {
         let sections = known.iter().map(|known| known.section);
+        let sections = sections.chain(lists.iter().copied());
         return format!("unknown section `{name}`; {}", hint(name, sections));
     }
     let same = known.iter().find(|known| known.key == name);
@@ -61,19 +84,13 @@ fn unknown_at_top(name: &str, value: &DeValue<'_>, known: &[Known]) -> String {
     format!("unknown key `{name}` outside of any section; {hint}")
 }
 
-fn unknown_in_section<'t, 'a>(
-    section: &str,
-    keys: &'t DeTable<'a>,
-    known: &[Known],
-) -> Vec<(&'t Spanned<DeString<'a>>, String)> {
-    let known = known.iter().filter(|known| known.section == section);
-    let known: Vec<&str> = known.map(|known| known.key).collect();
+fn unknown_in<'t, 'a>(header: &str, keys: &'t DeTable<'a>, known: &[&str]) -> Vec<Unknown<'t, 'a>> {
     let mut unknown = Vec::new();
     for (key, _) in keys {
         let name = key.get_ref().as_ref();
         if !known.contains(&name) {
             let hint = hint(name, known.iter().copied());
-            unknown.push((key, format!("unknown key `{name}` in [{section}]; {hint}")));
+            unknown.push((key, format!("unknown key `{name}` in {header}; {hint}")));
         }
     }
     unknown

@@ -1,5 +1,6 @@
 //! From what stands in the file or a variable to a checked value, one function a type.
 
+use std::fmt::Display;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -14,6 +15,9 @@ use super::settings::LogFormat;
 
 /// The rest of a sentence that begins with the setting's name: "must be …". Never holds the value.
 pub(super) type Fault = String;
+
+/// What is said of nothing where something must be.
+pub(super) const EMPTY: &str = "must not be empty";
 
 const TEXT_LIMIT: usize = 255;
 
@@ -48,6 +52,23 @@ impl<'v> Given<'v> {
             }
         }
     }
+
+    /// A table of strings; there is no such thing in a variable.
+    pub(super) fn pairs(self) -> Result<Vec<(&'v str, &'v str)>, Fault> {
+        let pairs = match self {
+            Self::File {
+                value: DeValue::Table(table),
+                ..
+            } => {
+                let pairs = table.iter();
+                pairs
+                    .map(|(key, value)| Some((key.get_ref().as_ref(), string(value.get_ref())?)))
+                    .collect()
+            }
+            _ => None,
+        };
+        pairs.ok_or("must be a table of strings, such as { key = \"value\" }".to_owned())
+    }
 }
 
 fn string<'v>(value: &'v DeValue<'v>) -> Option<&'v str> {
@@ -63,6 +84,23 @@ fn strings<'v>(value: &'v DeValue<'v>) -> Option<Vec<&'v str>> {
     };
     let items: &DeArray<'v> = items;
     items.iter().map(Spanned::get_ref).map(string).collect()
+}
+
+/// A string of which there is something.
+pub(super) fn non_empty(given: Given<'_>) -> Result<Box<str>, Fault> {
+    something(given.text()?)
+}
+
+/// A list of such strings; it may be empty.
+pub(super) fn non_empties(given: Given<'_>) -> Result<Vec<Box<str>>, Fault> {
+    each(given, something)
+}
+
+fn something(text: &str) -> Result<Box<str>, Fault> {
+    if text.is_empty() {
+        return Err(EMPTY.to_owned());
+    }
+    Ok(text.into())
 }
 
 /// `true` or `false`.
@@ -151,6 +189,15 @@ pub(super) fn name(given: Given<'_>) -> Result<String, Fault> {
     Ok(text.to_owned())
 }
 
+/// 1 to 255 bytes in one line.
+pub(super) fn line(given: Given<'_>) -> Result<Box<str>, Fault> {
+    let text = given.text()?;
+    if text.is_empty() || !is_short_line(text) {
+        return Err("must be 1 to 255 bytes without control characters".to_owned());
+    }
+    Ok(text.into())
+}
+
 /// An e-mail address, or nothing. Only its rough form is judged: nothing is ever sent to it.
 pub(super) fn email(given: Given<'_>) -> Result<String, Fault> {
     let text = given.text()?;
@@ -179,9 +226,10 @@ pub(super) fn log_format(given: Given<'_>) -> Result<LogFormat, Fault> {
     }
 }
 
-fn each<T>(
+/// A list, its items read by `parse`.
+pub(super) fn each<T, F: Display>(
     given: Given<'_>,
-    parse: impl Fn(&str) -> Result<T, &'static str>,
+    parse: impl Fn(&str) -> Result<T, F>,
 ) -> Result<Vec<T>, Fault> {
     let items = given.list()?.into_iter().zip(1..);
     items

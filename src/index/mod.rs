@@ -2,8 +2,11 @@
 //! truth; a request is authenticated here without SQL, without an await, and with locks that a
 //! writer holds for one map operation only.
 
+mod logins;
 mod mark;
 mod users;
+
+pub use logins::PendingLogin;
 
 use std::collections::{HashSet, VecDeque};
 use std::ops::Bound;
@@ -19,6 +22,7 @@ use crate::policy::{self, Denied};
 use crate::store::{self, LoadedToken};
 use crate::token::TokenHash;
 use crate::user::{Caller, Credential, TokenNumber, User, UserId, UserNumber};
+use logins::Logins;
 use mark::Mark;
 use users::Users;
 
@@ -32,6 +36,7 @@ pub struct Index {
     users: RwLock<Users>,
     /// Tokens with a mark that is not in the database yet, oldest mark first.
     dirty: Mutex<VecDeque<(TokenHash, Timestamp)>>,
+    logins: Logins,
 }
 
 type Shard = HashMap<TokenHash, Entry>;
@@ -89,7 +94,7 @@ impl Index {
             done: 0,
         };
         let mut users = Users::default();
-        store::load_users(connection, |user| users.set(Arc::new(user)))?;
+        store::load_users(connection, |user| users.set(user))?;
         let mut shards: Vec<Shard> = Vec::new();
         let expected = store::count_tokens(connection)?;
         let room = usize::try_from(expected).unwrap_or(0) / SHARDS;
@@ -104,6 +109,7 @@ impl Index {
             tokens: shards.into_iter().map(RwLock::new).collect(),
             users: RwLock::new(users),
             dirty: Mutex::default(),
+            logins: Logins::default(),
         })
     }
 
@@ -126,6 +132,20 @@ impl Index {
             user,
             credential: Credential::Token(entry.token),
         })
+    }
+
+    /// A user passes with a JWT: `last_login` moves, at most once a minute.
+    pub fn mark_login(&self, user: &User, now: Timestamp) {
+        // Without the lock that others wait for, where there is nothing to do.
+        if user
+            .last_login
+            .is_some_and(|last| !users::login_is_due(last, now))
+        {
+            return;
+        }
+        if self.users.write().log_in(user.number, now) {
+            self.logins.push((user.number, now));
+        }
     }
 
     /// When a token last passed; `None` for never and for a token that is not there.
@@ -171,7 +191,7 @@ impl Index {
     /// Takes over what a commit changed.
     pub fn apply(&self, effect: Effect) {
         match effect {
-            Effect::SetUser(user) => self.users.write().set(Arc::new(user)),
+            Effect::SetUser(user) => self.users.write().set(user),
             Effect::DropUser(number) => self.users.write().remove(number),
             Effect::AddToken(token) => {
                 if let Some(shard) = self.shard(&token.hash) {
@@ -199,7 +219,12 @@ impl Index {
 
     /// Takes over a fresh image of the database without losing a mark.
     pub fn replace(&self, fresh: Self) {
-        *self.users.write() = fresh.users.into_inner();
+        {
+            let mut users = self.users.write();
+            let mut fresh = fresh.users.into_inner();
+            fresh.merge_logins(&users);
+            *users = fresh;
+        }
         for (shard, fresh) in self.tokens.iter().zip(fresh.tokens) {
             let fresh = fresh.into_inner();
             let mut shard = shard.write();
@@ -255,9 +280,21 @@ impl Index {
         }
     }
 
-    /// Since when the oldest mark waits to be written.
+    /// Takes at most `limit` logins to be written. Where that fails, they must come back through
+    /// [`Index::logins_failed`].
+    pub fn take_logins(&self, limit: usize) -> Vec<PendingLogin> {
+        self.logins.take(limit)
+    }
+
+    /// The logins are not in the database: they stay to be written.
+    pub fn logins_failed(&self, taken: Vec<PendingLogin>) {
+        self.logins.put_back(taken);
+    }
+
+    /// Since when the oldest mark or login waits to be written.
     pub fn oldest_mark(&self) -> Option<Timestamp> {
-        self.dirty.lock().front().map(|(_, since)| *since)
+        let mark = self.dirty.lock().front().map(|(_, since)| *since);
+        mark.into_iter().chain(self.logins.oldest()).min()
     }
 
     fn shard(&self, hash: &TokenHash) -> Option<&RwLock<Shard>> {

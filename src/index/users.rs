@@ -2,10 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hashbrown::HashMap;
 
+use crate::clock::Timestamp;
 use crate::user::{Role, User, UserId, UserNumber};
+
+/// `last_login` moves at most this often.
+const LOGIN_EVERY: Duration = Duration::from_secs(60);
+
+/// Whether a login is late enough after the last one to be marked.
+pub(super) fn login_is_due(last: Timestamp, now: Timestamp) -> bool {
+    now.since(last) >= LOGIN_EVERY
+}
 
 /// Ordered by row, which is what lists page by.
 #[derive(Default)]
@@ -16,15 +26,42 @@ pub(super) struct Users {
 }
 
 impl Users {
-    /// Adds a user, or puts another state in place.
-    pub(super) fn set(&mut self, user: Arc<User>) {
+    /// Adds a user, or puts another state in place. A login that was seen here and is not in the
+    /// database yet stays seen.
+    pub(super) fn set(&mut self, mut user: User) {
+        if let Some(before) = self.by_number.get(&user.number) {
+            user.last_login = user.last_login.max(before.last_login);
+        }
         if user.role == Role::Owner {
             self.owner = Some(user.number);
         } else if self.owner == Some(user.number) {
             self.owner = None;
         }
         self.by_id.insert(user.id.clone(), user.number);
-        self.by_number.insert(user.number, user);
+        self.by_number.insert(user.number, Arc::new(user));
+    }
+
+    /// Moves `last_login`, unless that was done a moment ago; whether it moved.
+    pub(super) fn log_in(&mut self, number: UserNumber, now: Timestamp) -> bool {
+        let user = self.by_number.get_mut(&number);
+        match user.filter(|user| user.last_login.is_none_or(|last| login_is_due(last, now))) {
+            Some(user) => {
+                Arc::make_mut(user).last_login = Some(now);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Takes over logins that another image of the same users has seen.
+    pub(super) fn merge_logins(&mut self, old: &Self) {
+        for (number, old) in &old.by_number {
+            if let Some(user) = self.by_number.get_mut(number)
+                && user.last_login < old.last_login
+            {
+                Arc::make_mut(user).last_login = old.last_login;
+            }
+        }
     }
 
     /// The user with an id.

@@ -5,11 +5,22 @@
 //! a library leaves to its caller is what goes wrong (RFC 8725).
 
 mod algorithm;
+mod cache;
+mod check;
+mod claims;
+mod fault;
+mod inspect;
 mod key;
 mod set;
 mod settings;
+mod verifier;
 
 pub use algorithm::{Algorithm, AlgorithmFault, Family};
+pub use check::LONGEST_JWT;
+pub use claims::Verified;
+pub use fault::{Check, JwtFault};
+pub use inspect::{Inspection, inspect};
 pub use key::{Key, KeyFault};
-pub use set::{Issuer, IssuerSet, LoadFault, Loaded};
+pub use set::{Issuer, IssuerSet, LoadFault, Loaded, NoKey};
 pub use settings::{IssuerSettings, KeySettings, KeySource, RoleClaim, UnknownUsers};
+pub use verifier::Verifier;

@@ -32,6 +32,37 @@ pub struct Loaded {
 #[error("{0}")]
 pub struct LoadFault(String);
 
+/// Why a token's key can't be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoKey {
+    /// No key has the id, or there is no id and not exactly one key of the algorithm.
+    Unknown,
+    /// The key is pinned to another algorithm.
+    Algorithm,
+}
+
+impl Issuer {
+    /// The key of a token, by the id and the algorithm in its header.
+    ///
+    /// # Errors
+    /// [`NoKey`].
+    pub fn key(&self, kid: Option<&str>, algorithm: super::Algorithm) -> Result<&Key, NoKey> {
+        let Some(kid) = kid else {
+            let mut fits = self.keys.iter().filter(|key| key.algorithm == algorithm);
+            return match (fits.next(), fits.next()) {
+                (Some(key), None) => Ok(key),
+                _ => Err(NoKey::Unknown),
+            };
+        };
+        let known = |key: &&Key| key.kid.as_deref() == Some(kid);
+        let key = self.keys.iter().find(known).ok_or(NoKey::Unknown)?;
+        match key.algorithm == algorithm {
+            true => Ok(key),
+            false => Err(NoKey::Algorithm),
+        }
+    }
+}
+
 impl IssuerSet {
     /// Reads every key, all or nothing.
     ///

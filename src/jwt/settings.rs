@@ -1,7 +1,7 @@
 //! What the configuration says of an issuer.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -45,6 +45,17 @@ pub struct IssuerSettings {
     pub role_claim: Option<RoleClaim>,
     /// Values of `typ` that are accepted, besides none at all.
     pub typ: Vec<Box<str>>,
+}
+
+impl IssuerSettings {
+    /// The files that its keys are read from.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        let keys = self.keys.iter().filter_map(|key| match &key.source {
+            KeySource::PemFile(path) => Some(path),
+            KeySource::Pem(_) | KeySource::Jwk(_) => None,
+        });
+        self.jwks_file.iter().chain(keys).map(PathBuf::as_path)
+    }
 }
 
 /// One `[[issuer.key]]`. Has no `Debug`: it may be a shared secret.

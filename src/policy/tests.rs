@@ -8,8 +8,8 @@ fn user(number: u32, role: Role, is_service: bool) -> User {
         number: UserNumber(number),
         id: UserId::parse(&format!("user-{number}")).unwrap(),
         issuer: "".into(),
-        name: Name::parse("").unwrap(),
-        email: Name::parse("").unwrap(),
+        name: Name::empty(),
+        email: Name::empty(),
         role,
         auto_groups: Box::new([]),
         is_service,
@@ -17,6 +17,7 @@ fn user(number: u32, role: Role, is_service: bool) -> User {
         is_pending: false,
         is_invited: false,
         last_login: None,
+        role_issued_at: None,
     }
 }
 

@@ -23,10 +23,12 @@ pub enum Activity {
     OwnerTransferred,
     GroupAdded,
     GroupRemoved,
+    UserJoined,
+    Login,
 }
 
 impl Activity {
-    const TABLE: [(Self, &'static str, &'static str); 14] = [
+    const TABLE: [(Self, &'static str, &'static str); 16] = [
         (
             Self::TokenCreated,
             "personal.access.token.create",
@@ -65,6 +67,8 @@ impl Activity {
             "user.group.delete",
             "Group removed from user",
         ),
+        (Self::UserJoined, "user.join", "User joined"),
+        (Self::Login, "dashboard.login", "Dashboard login"),
     ];
 
     /// NetBird's code, as it stands in the table.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 
 use super::StoreError;
-use super::migrate::SCHEMA;
+use super::migrate;
 use super::open::connect;
 use super::paths::{beside, io, sync_directory};
 
@@ -65,9 +65,7 @@ fn build<T, E: From<StoreError>>(
     let transaction = connection
         .unchecked_transaction()
         .map_err(StoreError::from)?;
-    transaction
-        .execute_batch(SCHEMA)
-        .map_err(StoreError::from)?;
+    migrate::make(&transaction).map_err(StoreError::from)?;
     let made = fill(&transaction)?;
     transaction.commit().map_err(StoreError::from)?;
     connection

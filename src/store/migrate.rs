@@ -7,13 +7,28 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::StoreError;
 
 /// Version 1, as a new file gets it.
-pub(super) const SCHEMA: &str = include_str!("../../schema.sql");
+const SCHEMA: &str = include_str!("../../schema.sql");
 
 /// Step N brings version N + 1 to N + 2. Append only: a released step never changes.
-const STEPS: &[&str] = &[];
+const STEPS: &[&str] = &[
+    // 2: a JWT older than the one that decided the role last does not decide it again.
+    "ALTER TABLE users ADD COLUMN role_issued_at INTEGER",
+];
 
 /// The newest version that this binary knows.
 pub(super) const LATEST: u32 = 1 + STEPS.len() as u32;
+
+/// Makes the newest schema in an empty file, in the caller's transaction.
+///
+/// # Errors
+/// What SQLite says.
+pub(super) fn make(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch(SCHEMA)?;
+    for step in STEPS {
+        connection.execute_batch(step)?;
+    }
+    connection.pragma_update(None, "user_version", LATEST)
+}
 
 /// Runs the steps that the file lacks, each in one transaction with its version number.
 ///

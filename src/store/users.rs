@@ -10,7 +10,7 @@ macro_rules! select {
     ($rest:literal) => {
         concat!(
             "SELECT number, id, issuer, name, email, role, auto_groups, is_service, is_blocked, ",
-            "is_pending, is_invited, last_login FROM users ",
+            "is_pending, is_invited, last_login, role_issued_at FROM users ",
             $rest
         )
     };
@@ -21,12 +21,15 @@ macro_rules! select {
 pub enum Origin {
     /// A person, through the API or the command line, or the first start.
     Api,
+    /// Their own first login.
+    Jwt,
 }
 
 impl Origin {
     const fn as_str(self) -> &'static str {
         match self {
             Self::Api => "api",
+            Self::Jwt => "jwt",
         }
     }
 }
@@ -50,6 +53,8 @@ pub struct NewUser {
     pub auto_groups: Box<[Box<str>]>,
     /// A machine.
     pub is_service: bool,
+    /// Waits for an approval. Blocked until then too, as in NetBird.
+    pub is_pending: bool,
     /// Not seen yet.
     pub is_invited: bool,
     /// The present.
@@ -126,9 +131,9 @@ pub fn insert_user(connection: &Connection, new: NewUser) -> rusqlite::Result<Us
     connection
         .prepare_cached(
             "INSERT INTO users (id, issuer, origin, name, email, role, auto_groups, is_service,
-                                is_invited, created_at)
+                                is_blocked, is_pending, is_invited, created_at)
              VALUES (:id, :issuer, :origin, :name, :email, :role, :auto_groups, :is_service,
-                     :is_invited, :created_at)
+                     :is_pending, :is_pending, :is_invited, :created_at)
              RETURNING number",
         )?
         .query_row(
@@ -141,6 +146,7 @@ pub fn insert_user(connection: &Connection, new: NewUser) -> rusqlite::Result<Us
                 ":role": new.role,
                 ":auto_groups": groups_to_json(&new.auto_groups),
                 ":is_service": new.is_service,
+                ":is_pending": new.is_pending,
                 ":is_invited": new.is_invited,
                 ":created_at": new.created_at,
             },
@@ -155,10 +161,11 @@ pub fn insert_user(connection: &Connection, new: NewUser) -> rusqlite::Result<Us
             role: new.role,
             auto_groups: new.auto_groups,
             is_service: new.is_service,
-            is_blocked: false,
-            is_pending: false,
+            is_blocked: new.is_pending,
+            is_pending: new.is_pending,
             is_invited: new.is_invited,
             last_login: None,
+            role_issued_at: None,
         })
 }
 
@@ -203,6 +210,45 @@ pub fn approve_user(connection: &Connection, user: UserNumber) -> rusqlite::Resu
     Ok(())
 }
 
+/// Writes what a login changes of a user.
+///
+/// # Errors
+/// What SQLite says.
+pub fn save_login(connection: &Connection, user: &User) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "UPDATE users SET role = :role, role_issued_at = :role_issued_at,
+                              is_invited = :is_invited, last_login = :last_login
+             WHERE number = :number",
+        )?
+        .execute(named_params! {
+            ":role": user.role,
+            ":role_issued_at": user.role_issued_at,
+            ":is_invited": user.is_invited,
+            ":last_login": user.last_login,
+            ":number": user.number,
+        })?;
+    Ok(())
+}
+
+/// Writes when a user was last seen with a JWT; never back in time, and never of a user who is gone.
+///
+/// # Errors
+/// What SQLite says.
+pub fn save_last_login(
+    connection: &Connection,
+    user: UserNumber,
+    at: Timestamp,
+) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "UPDATE users SET last_login = :at
+             WHERE number = :number AND (last_login IS NULL OR last_login < :at)",
+        )?
+        .execute(named_params! { ":at": at, ":number": user })?;
+    Ok(())
+}
+
 /// Deletes a user and, by the foreign key, their tokens.
 ///
 /// # Errors
@@ -232,6 +278,7 @@ fn user_of(row: &Row<'_>) -> rusqlite::Result<User> {
         is_pending: row.get(9)?,
         is_invited: row.get(10)?,
         last_login: row.get(11)?,
+        role_issued_at: row.get(12)?,
     })
 }
 

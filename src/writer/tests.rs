@@ -47,12 +47,13 @@ fn fixture() -> Fixture {
 
 fn make_user(connection: &Connection, now: Timestamp) -> Result<Changed<User>, Refused> {
     let request = NewUserRequest {
+        issuer: "".into(),
         id: None,
         role: Role::User,
         auto_groups: Box::new([]),
         is_service: true,
         name: Name::parse("machine").unwrap(),
-        email: Name::parse("").unwrap(),
+        email: Name::empty(),
     };
     change::create_user(connection, now, Actor::System, request)
 }
@@ -175,7 +176,7 @@ fn makes_the_owner() -> Job {
         };
         let request = FirstOwner {
             name: Name::parse("Owner").unwrap(),
-            email: Name::parse("").unwrap(),
+            email: Name::empty(),
             token: Some(token),
         };
         let made = change::first_owner(connection, now, request).unwrap();

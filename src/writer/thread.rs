@@ -159,7 +159,8 @@ impl Worker {
     /// its own, so that the trouble's end is seen.
     fn flush(&mut self) -> Option<usize> {
         let marks = self.index.take_marks(MARKS);
-        if marks.is_empty() {
+        let logins = self.index.take_logins(MARKS - marks.len());
+        if marks.is_empty() && logins.is_empty() {
             if self.status.trouble().is_some() {
                 self.transaction(SHORT_PATIENCE, rewrite_version)?;
             }
@@ -169,14 +170,18 @@ impl Worker {
             for mark in &marks {
                 store::save_last_used(connection, mark.token, mark.last_used())?;
             }
+            for (user, at) in &logins {
+                store::save_last_login(connection, *user, *at)?;
+            }
             Ok(())
         });
         if written.is_none() {
             self.index.marks_failed(&marks);
+            self.index.logins_failed(logins);
             return None;
         }
         self.index.marks_written(&marks);
-        Some(marks.len())
+        Some(marks.len() + logins.len())
     }
 
     /// Runs `work` in one transaction; `None` when it failed, which the status then tells.

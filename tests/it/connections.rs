@@ -7,6 +7,8 @@ use std::time::Duration;
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpResponse, HttpServer, web};
 use netbird_auth::app::App as State;
+use netbird_auth::issuers::Issuers;
+use netbird_auth::jwt::IssuerSet;
 use netbird_auth::metrics::Metrics;
 use netbird_auth::store::{self, StoreError};
 use netbird_auth::writer::{Start, Writer, WriterThread};
@@ -162,9 +164,11 @@ fn state(folder: &std::path::Path) -> (State, WriterThread) {
     let index = start.index();
     let readers = store::open_readers(&path).unwrap();
     let (writer, thread) = Writer::start(start).unwrap();
+    let issuers = Arc::new(Issuers::new(IssuerSet::default()));
     let app = State {
-        metrics: Metrics::new(Arc::clone(&index), writer.clone()),
+        metrics: Metrics::new(Arc::clone(&index), writer.clone(), Arc::clone(&issuers)),
         index,
+        issuers,
         writer,
         readers,
         trusted_proxies: Vec::new(),

@@ -233,11 +233,12 @@ impl House {
 pub fn machine(role: Role) -> NewUserRequest {
     NewUserRequest {
         id: None,
+        issuer: "".into(),
         role,
         auto_groups: Box::new([]),
         is_service: true,
         name: Name::parse("machine").unwrap(),
-        email: Name::parse("").unwrap(),
+        email: Name::empty(),
     }
 }
 
@@ -318,7 +319,7 @@ fn a_change_is_judged_by_what_the_same_transaction_did_before() {
         let hash = house.create_token(&admin.id).unwrap();
         let id = house.tokens[0].1;
         let caller = house.index.authenticate(&hash, START).unwrap();
-        let Credential::Token(_) = caller.credential;
+        assert!(matches!(caller.credential, Credential::Token(_)));
         // The door let them in; then, in one transaction, this and what they ask for.
         let transaction = house.database.unchecked_transaction().unwrap();
         before(&transaction, &admin, id).unwrap();

@@ -30,6 +30,7 @@ mod exit_codes;
 mod first_start;
 mod follow;
 mod index;
+mod jwt_login;
 mod layers;
 mod operations;
 mod permissions;

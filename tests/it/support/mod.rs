@@ -4,12 +4,14 @@ mod crowd;
 mod connection;
 mod http;
 mod json;
+mod jwt;
 mod server;
 
 pub use connection::Connection;
 pub use crowd::Crowd;
 pub use http::{Client, Response};
 pub use json::{human, keys, service, time_of};
+pub use jwt::{Idp, SigningKey, base64url, hmac_of, now, start_with_issuers, write_issuers};
 pub use server::{Command, Output, Server, id_of, netbird_auth};
 
 use std::os::unix::fs::PermissionsExt;

@@ -66,6 +66,15 @@ impl Server {
         Self::run(folder, settings, &[], token)
     }
 
+    /// A new database in a folder that a test prepared, with settings that stay over a restart.
+    pub fn start_prepared(folder: Arc<TempDir>, settings: &[(&str, &str)], token: String) -> Self {
+        let settings = settings
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        Self::run(folder, settings, &[], token)
+    }
+
     /// A server on a folder that a test prepared; `token` is the owner's, if the test knows it.
     pub fn start_in(folder: Arc<TempDir>, arguments: &[&str], token: String) -> Self {
         Self::run(folder, Vec::new(), arguments, token)

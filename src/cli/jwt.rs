@@ -1,0 +1,138 @@
+//! `jwt inspect`.
+
+use std::fs::File;
+use std::io::{self, IsTerminal, Read};
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
+use serde_json::{Map, Value};
+use zeroize::Zeroizing;
+
+use super::database::open;
+use super::failure::Failure;
+use super::output;
+use crate::change::Login;
+use crate::clock::Timestamp;
+use crate::config::Config;
+use crate::jwt::{self, Inspection, IssuerSet, Verified};
+use crate::policy;
+use crate::store::{self, Presence};
+
+/// More than any JWT that passes; what is longer is the wrong file.
+const LONGEST: u64 = 64 * 1024;
+
+#[derive(Subcommand)]
+pub(super) enum JwtCommand {
+    /// Say, check by check, why a JWT would pass or not; exit code 4 where not
+    Inspect {
+        /// File with the token; standard input without it
+        file: Option<PathBuf>,
+    },
+}
+
+impl JwtCommand {
+    pub(super) fn run(self, config: Config) -> Result<(), Failure> {
+        let Self::Inspect { file } = self;
+        let text = read(file.as_deref())?;
+        let token = text.trim_ascii();
+        let token = token.strip_prefix(b"Bearer ").unwrap_or(token);
+        let set = IssuerSet::load(config.issuers)?.set;
+        let now = Timestamp::now();
+        let inspection = jwt::inspect(&set, token, now);
+        output::print(&report(&inspection, &set, now))?;
+        match inspection.result {
+            Ok(verified) => user(verified, &config.database.path),
+            Err(fault) => Err(Failure::Denied(format!("it would not pass: {fault}"))),
+        }
+    }
+}
+
+fn read(file: Option<&Path>) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    let mut text = Zeroizing::new(Vec::with_capacity(LONGEST as usize + 1));
+    let Some(path) = file else {
+        if io::stdin().is_terminal() {
+            output::tell("paste the JWT, then Enter and Ctrl-D");
+        }
+        io::stdin().take(LONGEST).read_to_end(&mut text)?;
+        return Ok(text);
+    };
+    if path.as_os_str().as_encoded_bytes().starts_with(b"eyJ") {
+        let message = "a JWT is never taken from an argument, where other users of the machine \
+                       can read it: put it into a file, or pipe it in";
+        return Err(Failure::Usage(message.to_owned()));
+    }
+    File::open(path)
+        .and_then(|file| file.take(LONGEST).read_to_end(&mut text))
+        .map_err(|error| Failure::Failed(format!("{}: {error}", path.display())))?;
+    Ok(text)
+}
+
+fn report(inspection: &Inspection, set: &IssuerSet, now: Timestamp) -> String {
+    let object = |object: &Option<Map<String, Value>>| match object {
+        Some(object) => printable(&Value::Object(object.clone()).to_string()),
+        None => "can't be read".to_owned(),
+    };
+    let mut text = output::fields(&[
+        ("header", object(&inspection.header)),
+        ("payload", object(&inspection.payload)),
+    ]);
+    text.push('\n');
+    for (check, outcome) in inspection.checks() {
+        let what = check.text();
+        text.push_str(&match outcome {
+            Some(Ok(())) => format!("ok    {what}\n"),
+            Some(Err(fault)) => format!("no    {what}: {fault}\n"),
+            None => format!("-     {what}\n"),
+        });
+        if let Some(Err(_)) = outcome
+            && let Some(hint) = inspection.hint(set, now)
+        {
+            text.push_str(&format!("      {}\n", printable(&hint)));
+        }
+    }
+    text
+}
+
+/// Whether the one whom a good JWT is for may pass.
+fn user(verified: Verified, database: &Path) -> Result<(), Failure> {
+    let id = printable(verified.user_id.as_str());
+    let issuer = verified.issuer.settings.name.clone();
+    let login = Login(verified.into());
+    if store::inspect(database)? == Presence::Absent {
+        let path = database.display();
+        output::tell(&format!(
+            "every check passes; {path} is not there, so user {id} was not looked up"
+        ));
+        return Ok(());
+    }
+    let denied = |reason: &str| Err(Failure::Denied(format!("it would not pass: {reason}")));
+    match store::user_by_id(&open(database)?, login.0.user_id.as_str())? {
+        Some(user) if !login.is_of(&user) => denied(&format!(
+            "unknown user: {id} is not a user of issuer {issuer}"
+        )),
+        Some(user) => match policy::admit(&user) {
+            Err(reason) => denied(&format!("{reason} ({id})")),
+            Ok(()) => {
+                let role = login.role_for(&user).unwrap_or(user.role);
+                output::tell(&format!("it would pass, as {id} with the role {role}"));
+                Ok(())
+            }
+        },
+        None if login.creates() => {
+            output::tell(&format!("it would pass the checks, and make the user {id}"));
+            Ok(())
+        }
+        None => denied(&format!(
+            "unknown user: {id}; 'netbird-auth user create --id' makes one, or unknown_users = \"create\""
+        )),
+    }
+}
+
+/// Without characters that a terminal would act upon.
+fn printable(text: &str) -> String {
+    let escape = |character: char| match character.is_control() {
+        true => character.escape_default().to_string(),
+        false => character.to_string(),
+    };
+    text.chars().map(escape).collect()
+}

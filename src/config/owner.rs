@@ -1,0 +1,51 @@
+//! Who the first owner is at an issuer: an id and the issuer's name, both or neither.
+
+use super::ConfigError;
+use super::reader::Reader;
+use super::value::Given;
+use crate::jwt::IssuerSettings;
+use crate::user::UserId;
+
+/// By which JWTs the first owner is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnerIdentity {
+    /// The owner's id: what the issuer's `user_id_claim` says.
+    pub id: UserId,
+    /// Name of a configured issuer.
+    pub issuer: Box<str>,
+}
+
+/// Reads the settings `id` and `issuer`. The issuers are those that were configured.
+pub(super) fn identity(
+    reader: &mut Reader<'_>,
+    section: &'static str,
+    [id_key, issuer_key]: [&'static str; 2],
+    issuers: &[IssuerSettings],
+) -> Result<Option<OwnerIdentity>, ConfigError> {
+    let id = |given: Given<'_>| {
+        let id = UserId::parse_new(given.text()?).map_err(|fault| fault.to_string())?;
+        Ok(Some(id))
+    };
+    let issuer = |given: Given<'_>| {
+        let name = given.text()?;
+        if !issuers.iter().any(|issuer| &*issuer.name == name) {
+            return Err("must be the `name` of an [[issuer]]".to_owned());
+        }
+        Ok(Some(name.into()))
+    };
+    let id = reader.get(section, id_key, None, id)?;
+    let issuer = reader.get(section, issuer_key, None, issuer)?;
+    let half = |set, unset| {
+        Err(ConfigError::new(format!(
+            "{} is set and {} is not: set both or neither",
+            reader.place(section, set),
+            reader.place(section, unset)
+        )))
+    };
+    match (id, issuer) {
+        (None, None) => Ok(None),
+        (Some(id), Some(issuer)) => Ok(Some(OwnerIdentity { id, issuer })),
+        (Some(_), None) => half(id_key, issuer_key),
+        (None, Some(_)) => half(issuer_key, id_key),
+    }
+}

@@ -1,0 +1,132 @@
+//! A JWT looked at check by check, for the person who wonders why it does not pass.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::check::{self, Unverified, decode};
+use super::{Check, Issuer, IssuerSet, JwtFault, Verified};
+use crate::clock::Timestamp;
+use crate::json::parse_object;
+
+/// What was found out about a token. Nothing of its signature is in it.
+pub struct Inspection {
+    /// The header, as far as it can be read.
+    pub header: Option<Map<String, Value>>,
+    /// The payload, as far as it can be read.
+    pub payload: Option<Map<String, Value>>,
+    /// The issuer that it names, if there is one.
+    pub issuer: Option<Arc<Issuer>>,
+    /// What a request with it would come to.
+    pub result: Result<Verified, JwtFault>,
+}
+
+/// Goes through all checks as a request would.
+pub fn inspect(set: &IssuerSet, text: &[u8], now: Timestamp) -> Inspection {
+    let mut parts = text.split(|byte| *byte == b'.').map(|part| {
+        let part = std::str::from_utf8(part).ok()?;
+        parse_object(&decode(part).ok()?).ok()
+    });
+    let (header, payload) = (parts.next().flatten(), parts.next().flatten());
+    let issuer = Unverified::parse(text).and_then(|token| token.issuer(set).map(Arc::clone));
+    Inspection {
+        header,
+        payload,
+        issuer: issuer.ok(),
+        result: check::check(set, text, now),
+    }
+}
+
+impl Inspection {
+    /// Each check with what came of it: `None` for those behind the one that did not pass.
+    pub fn checks(&self) -> impl Iterator<Item = (Check, Option<Result<(), JwtFault>>)> {
+        let failed = self
+            .result
+            .as_ref()
+            .err()
+            .map(|fault| (fault.check(), *fault));
+        Check::ALL.into_iter().map(move |check| {
+            let outcome = match failed {
+                Some((failed, _)) if check > failed => None,
+                Some((failed, fault)) if check == failed => Some(Err(fault)),
+                _ => Some(Ok(())),
+            };
+            (check, outcome)
+        })
+    }
+
+    /// What the token has and what was expected, for the check that did not pass.
+    pub fn hint(&self, set: &IssuerSet, now: Timestamp) -> Option<String> {
+        let (fault, payload) = (self.result.as_ref().err()?, self.payload.as_ref()?);
+        let claim = |name: &str| {
+            payload
+                .get(name)
+                .map_or("absent".to_owned(), Value::to_string)
+        };
+        let settings = self.issuer.as_ref().map(|issuer| &issuer.settings);
+        let header = |name: &str| match self.header.as_ref()?.get(name) {
+            Some(value) => Some(value.to_string()),
+            None => Some("absent".to_owned()),
+        };
+        let all = |names: &[Box<str>]| {
+            names
+                .iter()
+                .map(|name| format!("{name:?}"))
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
+        Some(match fault.check() {
+            Check::Issuer => {
+                let known: Vec<_> = set
+                    .iter()
+                    .map(|issuer| issuer.settings.issuer.clone())
+                    .collect();
+                format!("iss is {}; configured: {}", claim("iss"), all(&known))
+            }
+            Check::Type => format!(
+                "typ is {}; accepted: {}",
+                header("typ")?,
+                all(&settings?.typ)
+            ),
+            Check::Key => {
+                let keys = self.issuer.as_ref()?.keys.iter().map(|key| {
+                    let kid = key
+                        .kid
+                        .as_deref()
+                        .map_or("without kid".to_owned(), |kid| format!("{kid:?}"));
+                    format!("{kid} for {}", key.algorithm)
+                });
+                let keys: Vec<_> = keys.collect();
+                format!(
+                    "kid is {}, alg {}; the issuer's keys: {}",
+                    header("kid")?,
+                    header("alg")?,
+                    keys.join(", ")
+                )
+            }
+            Check::Audience => {
+                format!(
+                    "aud is {}; accepted: {}",
+                    claim("aud"),
+                    all(&settings?.audiences)
+                )
+            }
+            Check::Expiry => format!("exp is {}; now is {now}", moment(payload, "exp")),
+            Check::NotBefore => format!("nbf is {}; now is {now}", moment(payload, "nbf")),
+            Check::IssuedAt => format!("iat is {}; now is {now}", moment(payload, "iat")),
+            Check::UserId => {
+                let name = &settings?.user_id_claim;
+                format!("{name} is {}", claim(name))
+            }
+            _ => return None,
+        })
+    }
+}
+
+fn moment(payload: &Map<String, Value>, name: &str) -> String {
+    match super::claims::time(payload, name) {
+        Ok(Some(moment)) => moment.to_string(),
+        Ok(None) => "absent".to_owned(),
+        Err(()) => "no number".to_owned(),
+    }
+}
