@@ -175,6 +175,7 @@ fn makes_the_owner() -> Job {
             lifetime: Lifetime::days(8).unwrap(),
         };
         let request = FirstOwner {
+            identity: None,
             name: Name::parse("Owner").unwrap(),
             email: Name::empty(),
             token: Some(token),
