@@ -159,10 +159,11 @@ mod tests {
     const TOKEN: &str = "nbp_z1pvsg2wP3EzmEou4S679KyTNhov632eyrXe";
 
     fn index() -> Index {
-        let connection = rusqlite::Connection::open_in_memory().unwrap();
+        let mut connection = rusqlite::Connection::open_in_memory().unwrap();
         connection
             .execute_batch(include_str!("../schema.sql"))
             .unwrap();
+        crate::store::migrate(&mut connection, std::path::Path::new("")).unwrap();
         Index::load(&connection).unwrap()
     }
 

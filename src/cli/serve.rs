@@ -18,6 +18,7 @@ use crate::clock::Timestamp;
 use crate::config::{Bootstrap, Config, Environment, Loaded};
 use crate::first_start::{self, OwnerTokenFile};
 use crate::issuers::{Issuers, Source, Watch};
+use crate::jwt;
 use crate::logging;
 use crate::metrics::Metrics;
 use crate::server::{self, Listeners};
@@ -60,6 +61,7 @@ impl Serve {
             environment,
             file,
         };
+        jwt::self_test().map_err(|fault| Failure::Failed(fault.to_string()))?;
         let (issuers, watch) = Watch::start(source, std::mem::take(&mut config.issuers))?;
         let path = config.database.path.clone();
         // Before the lock file is made beside it: nothing is left beside another program's file.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{IssuerSettings, Key};
+use super::{Algorithm, IssuerSettings, Key};
 
 /// The issuers that are believed. Immutable: a reload makes another one.
 #[derive(Default)]
@@ -14,62 +14,27 @@ pub struct IssuerSet {
 pub struct Issuer {
     /// As configured.
     pub settings: IssuerSettings,
-    /// At least one, each with its own `kid`.
+    /// At least one. No two have the same `kid`.
     pub keys: Vec<Key>,
 }
 
-/// A set that was read, and what was passed over.
-pub struct Loaded {
-    /// The set.
-    pub set: IssuerSet,
-    /// Keys that were skipped, one line each, for the log.
-    pub warnings: Vec<String>,
-}
-
-/// Why the issuers can't be used: one line that names issuer, file, index and reason, and never
-/// holds a byte of a key.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct LoadFault(String);
-
-/// Why a token's key can't be told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Why there is no key for a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoKey {
-    /// No key has the id, or there is no id and not exactly one key of the algorithm.
+    /// No key has this `kid`; or the token names none, and not exactly one key is of its algorithm.
+    #[error("no such key")]
     Unknown,
-    /// The key is pinned to another algorithm.
+    /// The key is pinned to another algorithm than the token's.
+    #[error("the key is for another algorithm")]
     Algorithm,
 }
 
-impl Issuer {
-    /// The key of a token, by the id and the algorithm in its header.
-    ///
-    /// # Errors
-    /// [`NoKey`].
-    pub fn key(&self, kid: Option<&str>, algorithm: super::Algorithm) -> Result<&Key, NoKey> {
-        let Some(kid) = kid else {
-            let mut fits = self.keys.iter().filter(|key| key.algorithm == algorithm);
-            return match (fits.next(), fits.next()) {
-                (Some(key), None) => Ok(key),
-                _ => Err(NoKey::Unknown),
-            };
-        };
-        let known = |key: &&Key| key.kid.as_deref() == Some(kid);
-        let key = self.keys.iter().find(known).ok_or(NoKey::Unknown)?;
-        match key.algorithm == algorithm {
-            true => Ok(key),
-            false => Err(NoKey::Algorithm),
-        }
-    }
-}
-
 impl IssuerSet {
-    /// Reads every key, all or nothing.
-    ///
-    /// # Errors
-    /// The first fault.
-    pub fn load(_settings: Vec<IssuerSettings>) -> Result<Loaded, LoadFault> {
-        Err(LoadFault(String::new()))
+    /// From judged issuers, whose names and `iss` are unique.
+    pub(super) fn new(issuers: Vec<Issuer>) -> Self {
+        Self {
+            issuers: issuers.into_iter().map(Arc::new).collect(),
+        }
     }
 
     /// The issuer with exactly this `iss`.
@@ -79,8 +44,37 @@ impl IssuerSet {
             .find(|known| &*known.settings.issuer == issuer)
     }
 
+    /// The issuer with exactly this name in the configuration.
+    pub fn by_name(&self, name: &str) -> Option<&Arc<Issuer>> {
+        self.issuers
+            .iter()
+            .find(|known| &*known.settings.name == name)
+    }
+
     /// In the order of the configuration.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Issuer>> {
         self.issuers.iter()
+    }
+}
+
+impl Issuer {
+    /// The key for a token with this `kid` and this algorithm. A token without a `kid` gets the only
+    /// key of its algorithm: with two, it would be tried with one after the other.
+    ///
+    /// # Errors
+    /// [`NoKey`] says why there is none.
+    pub fn key(&self, kid: Option<&str>, algorithm: Algorithm) -> Result<&Key, NoKey> {
+        let Some(kid) = kid else {
+            let mut fitting = self.keys.iter().filter(|key| key.algorithm == algorithm);
+            return match (fitting.next(), fitting.next()) {
+                (Some(only), None) => Ok(only),
+                _ => Err(NoKey::Unknown),
+            };
+        };
+        let named = self.keys.iter().find(|key| key.kid.as_deref() == Some(kid));
+        match named.ok_or(NoKey::Unknown)? {
+            key if key.algorithm == algorithm => Ok(key),
+            _ => Err(NoKey::Algorithm),
+        }
     }
 }
