@@ -2,6 +2,7 @@
 //! transaction. In this process, through the library.
 
 use std::collections::HashMap;
+use std::path::Path;
 
 use netbird_auth::change::{
     self, Actor, Changed, NewTokenRequest, NewUserRequest, Refused, UserUpdate,
@@ -68,11 +69,12 @@ struct House {
 
 impl House {
     fn new() -> Self {
-        let database = Connection::open_in_memory().unwrap();
+        let mut database = Connection::open_in_memory().unwrap();
         database.pragma_update(None, "foreign_keys", true).unwrap();
         database
             .execute_batch(include_str!("../../schema.sql"))
             .unwrap();
+        store::migrate(&mut database, Path::new("")).unwrap();
         let index = Index::load(&database).unwrap();
         Self {
             database,
