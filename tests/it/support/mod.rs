@@ -6,13 +6,15 @@ mod http;
 mod json;
 mod jwt;
 mod server;
+mod signing;
 
 pub use connection::Connection;
 pub use crowd::Crowd;
 pub use http::{Client, Response};
 pub use json::{human, keys, service, time_of};
-pub use jwt::{Idp, SigningKey, base64url, hmac_of, now, start_with_issuers, write_issuers};
+pub use jwt::{Idp, now, start_with_issuers, write_issuers};
 pub use server::{Command, Output, Server, id_of, netbird_auth};
+pub use signing::{SigningKey, base64url, hmac_of};
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
