@@ -15,7 +15,7 @@ use crate::change::{self, Login};
 use crate::clock::Timestamp;
 use crate::error::{ApiError, AuthFault};
 use crate::index::Index;
-use crate::jwt::Verifier;
+use crate::issuers::Issuers;
 use crate::policy;
 use crate::token::TokenHash;
 use crate::user::{Caller, Credential, User};
@@ -32,12 +32,9 @@ impl FromRequest for Caller {
             return Either::Left(std::future::ready(Err(ApiError::Internal)));
         };
         let now = Timestamp::now();
-        let verifier = app.issuers.current();
-        match authenticate(request.headers(), &app.index, &verifier, now) {
+        match authenticate(request.headers(), &app.index, &app.issuers, now) {
             Ok(Known::Passes(caller)) => Either::Left(std::future::ready(Ok(caller))),
-            Ok(Known::LogsIn(login)) => {
-                Either::Right(Box::pin(log_in(Arc::clone(app), login, now)))
-            }
+            Ok(Known::LogsIn(login)) => Either::Right(Box::pin(log_in(Arc::clone(app), login))),
             Err(error) => Either::Left(std::future::ready(Err(error))),
         }
     }
@@ -56,7 +53,7 @@ enum Known {
 fn authenticate(
     headers: &HeaderMap,
     index: &Index,
-    verifier: &Verifier,
+    issuers: &Issuers,
     now: Timestamp,
 ) -> Result<Known, ApiError> {
     match presented(headers)? {
@@ -65,7 +62,8 @@ fn authenticate(
             Ok(Known::Passes(index.authenticate(&hash, now)?))
         }
         Presented::Jwt(text) => {
-            let login = Login(verifier.verify(text, now).map_err(AuthFault::from)?);
+            let verified = issuers.current().verify(text, now);
+            let login = Login(verified.map_err(AuthFault::from)?);
             let Some(user) = index.user_by_id(&login.0.user_id) else {
                 return match login.creates() {
                     true => Ok(Known::LogsIn(login)),
@@ -85,28 +83,34 @@ fn authenticate(
     }
 }
 
-/// Writes a login, and lets pass who may: a new user may wait for an approval.
-async fn log_in(app: Arc<App>, login: Login, now: Timestamp) -> Result<Caller, ApiError> {
+/// Writes a login, and lets pass who may: a new user may have to wait for an approval.
+async fn log_in(app: Arc<App>, login: Login) -> Result<Caller, ApiError> {
+    // Known users whose role stays pass while nothing can be written. Their login is written then.
+    let as_they_are = || {
+        let user = app.index.user_by_id(&login.0.user_id);
+        user.filter(|user| login.is_of(user) && login.keeps_role(user))
+    };
+    if app.writer.status().trouble().is_some()
+        && let Some(user) = as_they_are()
+    {
+        policy::admit(&user)?;
+        return Ok(caller(user, &login));
+    }
     let change = {
         let login = login.clone();
         move |database: &_, now| change::log_in(database, now, &login)
     };
-    match app.writer.submit(change).await {
+    let user = match app.writer.submit(change).await {
         Ok(user) => {
-            policy::admit(&user)?;
-            Ok(caller(Arc::new(user), &login))
+            let issuer = &*login.0.issuer.settings.name;
+            log::info!("user.id" = user.id.as_str(), "issuer" = issuer; "login");
+            Arc::new(user)
         }
-        // Somebody known whose role stays the same passes also while nothing can be written.
-        Err(WriteError::Unavailable) => {
-            let user = app.index.user_by_id(&login.0.user_id);
-            let user = user.filter(|user| login.is_of(user) && login.keeps_role(user));
-            let user = user.ok_or(ApiError::Unavailable)?;
-            policy::admit(&user)?;
-            app.index.mark_login(&user, now);
-            Ok(caller(user, &login))
-        }
-        Err(refused) => Err(refused.into()),
-    }
+        Err(WriteError::Unavailable) => as_they_are().ok_or(ApiError::Unavailable)?,
+        Err(refused) => return Err(refused.into()),
+    };
+    policy::admit(&user)?;
+    Ok(caller(user, &login))
 }
 
 fn caller(user: Arc<User>, login: &Login) -> Caller {
@@ -153,6 +157,7 @@ fn presented(headers: &HeaderMap) -> Result<Presented<'_>, AuthFault> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::jwt::IssuerSet;
     use actix_web::http::header::HeaderValue;
     use proptest::prelude::*;
 
@@ -173,7 +178,8 @@ mod tests {
             headers.append(AUTHORIZATION, HeaderValue::from_bytes(value).unwrap());
         }
         let now = Timestamp::from_micros(0);
-        match authenticate(&headers, &index(), &Verifier::default(), now) {
+        let issuers = Issuers::new(IssuerSet::default());
+        match authenticate(&headers, &index(), &issuers, now) {
             Err(ApiError::Unauthorized(fault)) => fault,
             _ => panic!("let in, or a 403"),
         }
