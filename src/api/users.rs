@@ -193,14 +193,12 @@ fn new_user_id(text: &str) -> Result<UserId, ApiError> {
 /// configured.
 fn issuer(app: &App, name: Option<&str>) -> Result<Box<str>, ApiError> {
     let verifier = app.issuers.current();
-    let mut issuers = verifier.issuers().iter();
+    let issuers = verifier.issuers();
     let found = match name.filter(|name| !name.is_empty()) {
-        None => issuers.next(),
+        None => issuers.iter().next(),
         Some(name) => {
-            let known = issuers.find(|issuer| *issuer.settings.name == *name);
-            Some(known.ok_or(ApiError::Invalid(
-                "issuer is not a configured issuer".into(),
-            ))?)
+            let unknown = ApiError::Invalid("issuer is not a configured issuer".into());
+            Some(issuers.by_name(name).ok_or(unknown)?)
         }
     };
     Ok(found.map_or("".into(), |issuer| issuer.settings.name.clone()))

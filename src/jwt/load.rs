@@ -95,7 +95,13 @@ impl<'a> Reading<'a> {
         // Why the first one was skipped is mostly why all of them were.
         match self.warnings.first() {
             Some(first) => Err(LoadFault(format!("{first}; no usable key is left"))),
-            None => Err(fault(&self.place, "no usable key")),
+            None => {
+                let file = self.settings.jwks_file.iter();
+                let place = file.fold(self.place.clone(), |place, path| {
+                    one_line(format_args!("{place}: {}", path.display()))
+                });
+                Err(fault(&place, "no usable key"))
+            }
         }
     }
 

@@ -30,7 +30,10 @@ fn a_file_that_is_no_key_set_is_refused() {
         assert_eq!(load_text(home("RS256"), text).err(), Some(fault), "{text}");
     }
     let none = load_text(home("RS256"), r#"{"keys":[]}"#);
-    assert_eq!(none.err().as_deref(), Some("issuer home: no usable key"));
+    assert_eq!(
+        none.err().as_deref(),
+        Some("issuer home: keys.json: no usable key")
+    );
     assert_eq!(
         load(home("RS256")).err().as_deref(),
         Some("issuer home: no usable key")
