@@ -3,6 +3,7 @@
 use clap::Subcommand;
 
 use super::failure::Failure;
+use super::jwt::printable;
 use super::output::{self, fields, or_dash, table};
 use crate::config::{Loaded, LogFormat, TokenSource};
 use crate::jwt::{self, Issuer, IssuerSet, UnknownUsers};
@@ -36,6 +37,9 @@ impl ConfigCommand {
             warnings: skipped,
         } = IssuerSet::load(config.issuers)?;
         let file = file.as_ref().map(|file| file.display().to_string());
+        let owner = config.bootstrap.owner_identity.as_ref();
+        let owner = owner.map(|owner| [owner.id.to_string(), owner.issuer.to_string()]);
+        let [owner_id, owner_issuer] = owner.unwrap_or_default().map(|text| or_dash(&text));
         let list = |items: Vec<String>| or_dash(&items.join(", "));
         let proxies = &config.server.trusted_proxies;
         output::print(&fields(&[
@@ -52,6 +56,8 @@ impl ConfigCommand {
                 "bootstrap.owner_email",
                 or_dash(&config.bootstrap.owner_email),
             ),
+            ("bootstrap.owner_id", owner_id),
+            ("bootstrap.owner_issuer", owner_issuer),
             (
                 "bootstrap.token_days",
                 config.bootstrap.token_days.to_string(),
@@ -105,7 +111,7 @@ fn describe(issuer: &Issuer) -> String {
         .iter()
         .map(|key| {
             vec![
-                or_dash(key.kid.as_deref().unwrap_or_default()),
+                printable(&or_dash(key.kid.as_deref().unwrap_or_default())),
                 key.algorithm.to_string(),
                 key.bits.to_string(),
                 or_dash(key.thumbprint.as_deref().unwrap_or_default()),

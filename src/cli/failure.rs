@@ -35,7 +35,7 @@ impl Failure {
 
     pub(super) fn user_not_found(id: &str) -> Self {
         // Not repeated where it may be a token, pasted by mistake.
-        let id = if id.contains("nbp_") || id.contains("eyJ") {
+        let id = if super::looks_secret(id) {
             "with this id"
         } else {
             id

@@ -14,7 +14,7 @@ use super::output;
 use crate::change::Login;
 use crate::clock::Timestamp;
 use crate::config::Config;
-use crate::jwt::{self, Inspection, IssuerSet, Verified};
+use crate::jwt::{self, Inspection, IssuerSet, UnknownUsers, Verified};
 use crate::policy;
 use crate::store::{self, Presence};
 
@@ -34,8 +34,11 @@ impl JwtCommand {
     pub(super) fn run(self, config: Config) -> Result<(), Failure> {
         let Self::Inspect { file } = self;
         let text = read(file.as_deref())?;
-        let token = text.trim_ascii();
-        let token = token.strip_prefix(b"Bearer ").unwrap_or(token);
+        let token = bare(&text);
+        if token.is_empty() {
+            let message = "there is no JWT: put it into a file, or pipe it in";
+            return Err(Failure::Usage(message.to_owned()));
+        }
         let set = IssuerSet::load(config.issuers)?.set;
         let now = Timestamp::now();
         let inspection = jwt::inspect(&set, token, now);
@@ -44,6 +47,20 @@ impl JwtCommand {
             Ok(verified) => user(verified, &config.database.path),
             Err(fault) => Err(Failure::Denied(format!("it would not pass: {fault}"))),
         }
+    }
+}
+
+/// The token by itself, also where it was copied together with its scheme.
+fn bare(text: &[u8]) -> &[u8] {
+    let text = text.trim_ascii();
+    match text.split_at_checked(6) {
+        Some((scheme, token))
+            if scheme.eq_ignore_ascii_case(b"Bearer")
+                && token.first().is_none_or(u8::is_ascii_whitespace) =>
+        {
+            token.trim_ascii()
+        }
+        _ => text,
     }
 }
 
@@ -56,14 +73,16 @@ fn read(file: Option<&Path>) -> Result<Zeroizing<Vec<u8>>, Failure> {
         io::stdin().take(LONGEST).read_to_end(&mut text)?;
         return Ok(text);
     };
-    if path.as_os_str().as_encoded_bytes().starts_with(b"eyJ") {
+    let name = path.as_os_str().as_encoded_bytes();
+    if !path.exists() && name.windows(3).any(|part| part == b"eyJ") {
         let message = "a JWT is never taken from an argument, where other users of the machine \
                        can read it: put it into a file, or pipe it in";
         return Err(Failure::Usage(message.to_owned()));
     }
     File::open(path)
         .and_then(|file| file.take(LONGEST).read_to_end(&mut text))
-        .map_err(|error| Failure::Failed(format!("{}: {error}", path.display())))?;
+        // Without its name, which may be a token that was pasted by mistake.
+        .map_err(|error| Failure::Failed(format!("the file can't be read: {error}")))?;
     Ok(text)
 }
 
@@ -108,7 +127,7 @@ fn user(verified: Verified, database: &Path) -> Result<(), Failure> {
     let denied = |reason: &str| Err(Failure::Denied(format!("it would not pass: {reason}")));
     match store::user_by_id(&open(database)?, login.0.user_id.as_str())? {
         Some(user) if !login.is_of(&user) => denied(&format!(
-            "unknown user: {id} is not a user of issuer {issuer}"
+            "unknown user: {id} is a user, but not one of issuer {issuer}"
         )),
         Some(user) => match policy::admit(&user) {
             Err(reason) => denied(&format!("{reason} ({id})")),
@@ -119,18 +138,31 @@ fn user(verified: Verified, database: &Path) -> Result<(), Failure> {
             }
         },
         None if login.creates() => {
-            output::tell(&format!("it would pass the checks, and make the user {id}"));
+            let pending = login.0.issuer.settings.unknown_users == UnknownUsers::CreatePending;
+            let then = if pending {
+                ", who waits for an approval"
+            } else {
+                ""
+            };
+            output::tell(&format!("it would pass, and make the user {id}{then}"));
             Ok(())
         }
         None => denied(&format!(
-            "unknown user: {id}; 'netbird-auth user create --id' makes one, or unknown_users = \"create\""
+            "unknown user: {id}; 'netbird-auth user create --id ID --issuer {issuer}' makes one, \
+             or every login does with unknown_users = \"create\""
         )),
     }
 }
 
-/// Without characters that a terminal would act upon.
-fn printable(text: &str) -> String {
-    let escape = |character: char| match character.is_control() {
+/// Without characters that a terminal would act upon: controls, and those that turn the direction
+/// of the text around them (Unicode's Bidi_Control), so that it looks like another.
+pub(super) fn printable(text: &str) -> String {
+    let acts = |character: char| {
+        character.is_control()
+            || matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}'
+                | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    let escape = |character: char| match acts(character) {
         true => character.escape_default().to_string(),
         false => character.to_string(),
     };

@@ -63,6 +63,13 @@ enum Command {
 pub fn run() -> i32 {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
+        Err(error) if error.use_stderr() && looks_secret(&error.to_string()) => {
+            output::tell(
+                "netbird-auth: an argument is out of place and looks like a token, which is never \
+                 taken from one; see 'netbird-auth --help'",
+            );
+            return error.exit_code();
+        }
         Err(error) => {
             // Help and version are no errors, and go to standard output.
             let _ = error.print();
@@ -76,6 +83,11 @@ pub fn run() -> i32 {
             failure.exit_code()
         }
     }
+}
+
+/// Whether a text may hold a token or a JWT, and must not be repeated.
+fn looks_secret(text: &str) -> bool {
+    text.contains("nbp_") || text.contains("eyJ")
 }
 
 impl Arguments {

@@ -199,23 +199,26 @@ fn list(path: &Path, format: &Format) -> Result<(), Failure> {
             .collect();
         return output::print_json(&views);
     }
+    // Where nobody has an issuer, the column would be noise.
+    let has_issuers = users.iter().any(|user| !user.issuer.is_empty());
+    let mut headings = vec!["ID", "NAME", "EMAIL", "ROLE", "STATUS", "KIND"];
+    headings.extend(has_issuers.then_some("ISSUER"));
     let rows: Vec<_> = users
         .iter()
         .map(|user| {
-            vec![
+            let mut row = vec![
                 user.id.to_string(),
                 or_dash(user.name.as_str()),
                 or_dash(user.email.as_str()),
                 user.role.to_string(),
                 status(user).to_owned(),
                 kind(user).to_owned(),
-            ]
+            ];
+            row.extend(has_issuers.then(|| or_dash(&user.issuer)));
+            row
         })
         .collect();
-    output::print(&table(
-        &["ID", "NAME", "EMAIL", "ROLE", "STATUS", "KIND"],
-        &rows,
-    ))
+    output::print(&table(&headings, &rows))
 }
 
 fn show(user: &User, format: &Format) -> Result<(), Failure> {

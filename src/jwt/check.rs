@@ -56,12 +56,12 @@ impl<'a> Unverified<'a> {
         if text.len() > LONGEST_JWT {
             return Err(JwtFault::TooLarge);
         }
+        if text.iter().filter(|byte| **byte == b'.').count() != 2 {
+            return Err(JwtFault::Parts);
+        }
         let text = std::str::from_utf8(text).map_err(|_| JwtFault::Encoding)?;
         let (message, signature) = text.rsplit_once('.').ok_or(JwtFault::Parts)?;
         let (header, payload) = message.split_once('.').ok_or(JwtFault::Parts)?;
-        if payload.contains('.') {
-            return Err(JwtFault::Parts);
-        }
         let (header, payload) = (decode(header)?, decode(payload)?);
         decode(signature)?;
         let header = parse_object(&header).map_err(|_| JwtFault::Header)?;

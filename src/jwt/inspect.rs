@@ -8,6 +8,9 @@ use super::check::{self, Unverified, decode};
 use super::{Check, Issuer, IssuerSet, JwtFault, Verified};
 use crate::clock::Timestamp;
 use crate::json::parse_object;
+use crate::user::UserId;
+
+const DAY: u64 = 24 * 60 * 60;
 
 /// What was found out about a token. Nothing of its signature is in it.
 pub struct Inspection {
@@ -81,7 +84,10 @@ impl Inspection {
                     .iter()
                     .map(|issuer| issuer.settings.issuer.clone())
                     .collect();
-                format!("iss is {}; configured: {}", claim("iss"), all(&known))
+                match known.as_slice() {
+                    [] => "no issuer is configured: see [[issuer]] in netbird-auth.toml".to_owned(),
+                    known => format!("iss is {}; configured: {}", claim("iss"), all(known)),
+                }
             }
             Check::Type => format!(
                 "typ is {}; accepted: {}",
@@ -111,12 +117,21 @@ impl Inspection {
                     all(&settings?.audiences)
                 )
             }
+            Check::Expiry if *fault == JwtFault::TooLongLived => format!(
+                "exp is {}; now is {now}, and max_age_days is {}",
+                moment(payload, "exp"),
+                settings?.max_age.as_secs() / DAY
+            ),
             Check::Expiry => format!("exp is {}; now is {now}", moment(payload, "exp")),
             Check::NotBefore => format!("nbf is {}; now is {now}", moment(payload, "nbf")),
             Check::IssuedAt => format!("iat is {}; now is {now}", moment(payload, "iat")),
             Check::UserId => {
                 let name = &settings?.user_id_claim;
-                format!("{name} is {}", claim(name))
+                let wanted = match payload.get(&**name).and_then(Value::as_str) {
+                    Some(id) => UserId::parse_new(id).err()?.to_string(),
+                    None => "must be a string".to_owned(),
+                };
+                format!("{name} is {}; it {wanted}", claim(name))
             }
             _ => return None,
         })

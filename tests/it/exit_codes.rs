@@ -7,8 +7,9 @@ use serde_json::json;
 use crate::support::{Server, eventually, fresh_token, netbird_auth};
 
 #[rustfmt::skip]
-const COMMANDS: [&[&str]; 18] = [
-    &[], &["serve"], &["bootstrap"], &["config", "check"], &["healthcheck"],
+const COMMANDS: [&[&str]; 21] = [
+    &[], &["serve"], &["bootstrap"], &["config"], &["config", "check"], &["healthcheck"],
+    &["jwt"], &["jwt", "inspect"],
     &["user"], &["user", "list"], &["user", "create"], &["user", "show"], &["user", "update"],
     &["user", "block"], &["user", "unblock"], &["user", "delete"],
     &["token"], &["token", "list"], &["token", "create"], &["token", "show"], &["token", "revoke"],
@@ -31,6 +32,8 @@ const EXITS: &[(i32, &[&str], &str)] = &[
     (1, &["healthcheck"], "http://127.0.0.1:1"),
     (2, &[], "Usage"),
     (2, &["user"], "Usage"),
+    (2, &["token", "revoke", "a", "{secret}"], "looks like a token"),
+    (2, &["jwt", "inspect", "Bearer", "eyJhbGciOiJub25lIn0.e30."], "looks like a token"),
     (2, &["usr"], "user"),
     (2, &["user", "list", "--jason"], "--json"),
     (2, &["user", "show"], "<ID>"),
