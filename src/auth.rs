@@ -11,7 +11,7 @@ use actix_web::{FromRequest, HttpRequest, web};
 use futures_util::future::{Either, LocalBoxFuture};
 
 use crate::app::App;
-use crate::change::{self, Login};
+use crate::change::{self, LoggedIn, Login};
 use crate::clock::Timestamp;
 use crate::error::{ApiError, AuthFault};
 use crate::index::Index;
@@ -88,29 +88,30 @@ async fn log_in(app: Arc<App>, login: Login) -> Result<Caller, ApiError> {
     // Known users whose role stays pass while nothing can be written. Their login is written then.
     let as_they_are = || {
         let user = app.index.user_by_id(&login.0.user_id);
-        user.filter(|user| login.is_of(user) && login.keeps_role(user))
-    };
-    if app.writer.status().trouble().is_some()
-        && let Some(user) = as_they_are()
-    {
+        let user = user.filter(|user| login.is_of(user) && login.keeps_role(user));
+        let user = user.ok_or(ApiError::Unavailable)?;
         policy::admit(&user)?;
-        return Ok(caller(user, &login));
+        Ok(caller(user, &login))
+    };
+    if app.writer.status().trouble().is_some() {
+        return as_they_are();
     }
     let change = {
         let login = login.clone();
         move |database: &_, now| change::log_in(database, now, &login)
     };
-    let user = match app.writer.submit(change).await {
-        Ok(user) => {
-            let issuer = &*login.0.issuer.settings.name;
-            log::info!("user.id" = user.id.as_str(), "issuer" = issuer; "login");
-            Arc::new(user)
+    match app.writer.submit(change).await {
+        Ok(LoggedIn { user, is_audited }) => {
+            policy::admit(&user)?;
+            if is_audited {
+                let issuer = &*login.0.issuer.settings.name;
+                log::info!("user.id" = user.id.as_str(), "issuer" = issuer; "login");
+            }
+            Ok(caller(Arc::new(user), &login))
         }
-        Err(WriteError::Unavailable) => as_they_are().ok_or(ApiError::Unavailable)?,
-        Err(refused) => return Err(refused.into()),
-    };
-    policy::admit(&user)?;
-    Ok(caller(user, &login))
+        Err(WriteError::Unavailable) => as_they_are(),
+        Err(refused) => Err(refused.into()),
+    }
 }
 
 fn caller(user: Arc<User>, login: &Login) -> Caller {

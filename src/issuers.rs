@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,7 +11,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use parking_lot::{Mutex, RwLock};
 
-use crate::config::{self, Environment};
+use crate::config::{self, ConfigError, Environment};
 use crate::jwt::{IssuerSet, IssuerSettings, LoadFault, Loaded, Verifier};
 
 const POLL: Duration = Duration::from_secs(1);
@@ -67,11 +68,11 @@ impl Issuers {
         log::info!("the issuers were read anew (issuers: {issuers}, keys: {keys})");
     }
 
-    /// Logged once for as long as the reason stays the same.
-    fn failed(&self, reason: String) {
+    /// Logged for whoever asked for the reload, else once for as long as the reason stays the same.
+    fn failed(&self, reason: String, is_asked: bool) {
         self.failures.fetch_add(1, Ordering::Relaxed);
         let mut trouble = self.trouble.lock();
-        if trouble.as_ref() != Some(&reason) {
+        if is_asked || trouble.as_ref() != Some(&reason) {
             log::error!("the issuers stay as they were until this is mended: {reason}");
         }
         *trouble = Some(reason);
@@ -80,12 +81,23 @@ impl Issuers {
 
 /// Where the issuers are read from.
 pub struct Source {
-    /// The settings file that was named on the command line.
-    pub explicit: Option<PathBuf>,
+    /// The settings file that was found at the start; no other is read later.
+    pub file: Option<PathBuf>,
     /// The environment of this process.
     pub environment: Environment,
-    /// The settings file that was found.
-    pub file: Option<PathBuf>,
+    /// What the settings say of issuers, where there is no file to read that from again.
+    pub settings: Vec<IssuerSettings>,
+}
+
+/// Why the issuers can't be read.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceFault {
+    /// The settings.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The keys.
+    #[error(transparent)]
+    Keys(#[from] LoadFault),
 }
 
 /// Looks whether the files have changed.
@@ -99,22 +111,28 @@ pub struct Watch {
 #[derive(PartialEq, Eq)]
 struct Print {
     path: PathBuf,
-    /// Device, inode, size, and the last change; `None` where there is no file.
-    state: Option<(u64, u64, u64, i64, i64)>,
+    state: Option<State>,
+}
+
+/// Of a file that is there.
+#[derive(PartialEq, Eq)]
+struct State {
+    device: u64,
+    inode: u64,
+    size: u64,
+    modified: (i64, i64),
+    /// Of the inode, which nobody can set back as a copying program sets `modified`.
+    changed: (i64, i64),
 }
 
 impl Watch {
-    /// Reads the keys of the issuers that the settings have.
+    /// Reads the issuers for whoever starts the server.
     ///
     /// # Errors
-    /// The first fault, for whoever starts the server.
-    pub fn start(
-        source: Source,
-        settings: Vec<IssuerSettings>,
-    ) -> Result<(Arc<Issuers>, Self), LoadFault> {
-        // Before the keys are read: what is written meanwhile is seen as a change.
-        let seen = prints(&source, &settings);
-        let set = read(settings)?;
+    /// The first fault.
+    pub fn start(source: Source) -> Result<(Arc<Issuers>, Self), SourceFault> {
+        let mut seen = Vec::new();
+        let set = source.read(&mut seen)?;
         let issuers = Arc::new(Issuers::new(set));
         let watch = Self {
             issuers: Arc::clone(&issuers),
@@ -128,13 +146,13 @@ impl Watch {
     pub fn run(mut self, wake: &Receiver<()>) {
         loop {
             match wake.recv_timeout(POLL) {
-                Ok(()) => self.reload(),
+                Ok(()) => self.reload(true),
                 Err(RecvTimeoutError::Disconnected) => return,
                 Err(RecvTimeoutError::Timeout) => {
                     let is_changed = self.seen.iter().any(|seen| *seen != Print::of(&seen.path));
                     // What failed may be mended where no file shows it: rights of a folder, say.
                     if is_changed || !self.issuers.is_current() {
-                        self.reload();
+                        self.reload(false);
                     }
                 }
             }
@@ -142,59 +160,53 @@ impl Watch {
     }
 
     /// All or nothing: what is in force stays where anything is wrong.
-    fn reload(&mut self) {
-        let file = self.source.file.as_deref().map(Print::of);
-        let Source {
-            explicit,
-            environment,
-            ..
-        } = &self.source;
-        let loaded = match config::load(explicit.as_deref(), environment) {
-            Ok(loaded) => loaded,
-            Err(fault) => {
-                // The keys' files are as they were seen; the settings file is what must change.
-                self.seen
-                    .retain(|seen| Some(&seen.path) != self.source.file.as_ref());
-                self.seen.extend(file);
-                return self.issuers.failed(fault.to_string());
+    fn reload(&mut self, is_asked: bool) {
+        let Self { source, seen, .. } = self;
+        // A bug there must not end the watch: keys that are taken away would live on, unseen.
+        let read = catch_unwind(AssertUnwindSafe(|| source.read(seen)));
+        match read {
+            Ok(Ok(set)) => self.issuers.replace(set),
+            Ok(Err(fault)) => self.issuers.failed(fault.to_string(), is_asked),
+            Err(_) => self
+                .issuers
+                .failed("a bug, see the log".to_owned(), is_asked),
+        }
+    }
+}
+
+impl Source {
+    /// Reads the settings, then the keys that they name. `seen` gets the state of each file from
+    /// before it was read: what is written meanwhile is seen as a change.
+    fn read(&self, seen: &mut Vec<Print>) -> Result<IssuerSet, SourceFault> {
+        let settings = match &self.file {
+            None => self.settings.clone(),
+            Some(file) => {
+                let print = Print::of(file);
+                seen.retain(|seen| seen.path != *file);
+                seen.push(print);
+                config::load_again(file, &self.environment)?.config.issuers
             }
         };
-        let settings = loaded.config.issuers;
-        self.seen = prints(&self.source, &settings);
-        if let Some(file) = file {
-            // From before it was read.
-            self.seen.retain(|seen| seen.path != file.path);
-            self.seen.push(file);
+        seen.retain(|seen| Some(&seen.path) == self.file.as_ref());
+        let keys = settings.iter().flat_map(IssuerSettings::files);
+        seen.extend(keys.map(Print::of));
+        let Loaded { set, warnings } = IssuerSet::load(settings)?;
+        for warning in warnings {
+            log::warn!("{warning}");
         }
-        match read(settings) {
-            Ok(set) => self.issuers.replace(set),
-            Err(fault) => self.issuers.failed(fault.to_string()),
-        }
+        Ok(set)
     }
-}
-
-/// The keys of the settings; what was passed over goes to the log.
-fn read(settings: Vec<IssuerSettings>) -> Result<IssuerSet, LoadFault> {
-    let Loaded { set, warnings } = IssuerSet::load(settings)?;
-    for warning in warnings {
-        log::warn!("{warning}");
-    }
-    Ok(set)
-}
-
-fn prints(source: &Source, settings: &[IssuerSettings]) -> Vec<Print> {
-    let keys = settings.iter().flat_map(IssuerSettings::files);
-    let files = source.file.as_deref().into_iter().chain(keys);
-    files.map(Print::of).collect()
 }
 
 impl Print {
     fn of(path: impl Into<PathBuf>) -> Self {
         let path = path.into();
-        let state = fs::metadata(&path).ok();
-        let state = state.map(|file| {
-            let (dev, ino, size) = (file.dev(), file.ino(), file.size());
-            (dev, ino, size, file.mtime(), file.mtime_nsec())
+        let state = fs::metadata(&path).ok().map(|file| State {
+            device: file.dev(),
+            inode: file.ino(),
+            size: file.size(),
+            modified: (file.mtime(), file.mtime_nsec()),
+            changed: (file.ctime(), file.ctime_nsec()),
         });
         Self { path, state }
     }

@@ -9,6 +9,7 @@
 // What things are. Pure.
 pub mod clock;
 pub mod json;
+pub mod file;
 pub mod address;
 pub mod xid;
 pub mod token;

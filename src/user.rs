@@ -256,7 +256,7 @@ pub struct User {
     pub is_invited: bool,
     /// Last login with a JWT; `None` is never.
     pub last_login: Option<Timestamp>,
-    /// When the JWT whose claim decided the role last was issued.
+    /// When the role was given last: by a person then, or by a JWT that was issued then.
     pub role_issued_at: Option<Timestamp>,
 }
 

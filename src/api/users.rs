@@ -120,7 +120,7 @@ pub async fn update(
     let actor = Actor::from(&caller);
     let change = move |database: &_, now| change::update_user(database, now, actor, &id, update);
     let user = app.writer.submit(change).await?;
-    Ok(ok(&view(&user, &caller)))
+    Ok(ok(&view(&changed(&app, user), &caller)))
 }
 
 /// `DELETE /api/users/{user}`: with all their tokens.
@@ -149,7 +149,7 @@ pub async fn approve(
     let actor = Actor::from(&caller);
     let change = move |database: &_, now| change::approve_user(database, now, actor, &id);
     let user = app.writer.submit(change).await?;
-    Ok(ok(&view(&user, &caller)))
+    Ok(ok(&view(&changed(&app, user), &caller)))
 }
 
 /// `DELETE /api/users/{user}/reject`: deletes a pending user.
@@ -163,6 +163,15 @@ pub async fn reject(
     let change = move |database: &_, now| change::reject_user(database, now, actor, &id);
     app.writer.submit(change).await?;
     Ok(empty_object())
+}
+
+/// What a change answers with. Logins that are not in the database yet are in memory.
+fn changed(app: &App, mut user: User) -> User {
+    let known = app.index.user(user.number);
+    user.last_login = user
+        .last_login
+        .max(known.and_then(|known| known.last_login));
+    user
 }
 
 /// The user of a path, from memory.

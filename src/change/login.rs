@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use super::users::audit;
 use super::{Changed, Refused};
 use crate::clock::Timestamp;
-use crate::index::Effect;
+use crate::index::{Effect, login_is_due};
 use crate::jwt::{UnknownUsers, Verified};
 use crate::policy;
 use crate::store::{self, Activity, Initiator, NewUser, Origin};
@@ -27,13 +27,16 @@ impl Login {
         !user.is_service && *user.issuer == *self.0.issuer.settings.name
     }
 
-    /// The role that the JWT decides, if it decides: never the owner's, and not where a newer JWT
-    /// has decided it, or this one itself (an admin may have changed it since).
+    /// The role that the JWT decides, if it decides: never the owner's, and not where a newer JWT,
+    /// this one itself or a person has given the role. Of two JWTs of one second the lesser role counts.
     pub fn role_for(&self, user: &User) -> Option<Role> {
-        let is_newer = user
-            .role_issued_at
-            .is_none_or(|last| last < self.0.issued_at);
-        self.0.role.filter(|_| is_newer && user.role != Role::Owner)
+        let role = self.0.role.filter(|_| user.role != Role::Owner)?;
+        let issued_at = self.0.issued_at?;
+        let decides = match user.role_issued_at {
+            None => true,
+            Some(last) => last < issued_at || (last == issued_at && user.role < role),
+        };
+        decides.then_some(role)
     }
 
     /// Whether a user keeps their role.
@@ -57,6 +60,15 @@ fn is_audited(user: &User, now: Timestamp) -> bool {
         .is_none_or(|last| now.since(last) > AUDIT_AFTER)
 }
 
+/// What came of a login.
+#[derive(Debug)]
+pub struct LoggedIn {
+    /// As they are from now on.
+    pub user: User,
+    /// Whether it stands in the audit trail.
+    pub is_audited: bool,
+}
+
 /// Takes a login into the rows. A user who may not pass stays as they are: the door refuses them.
 ///
 /// # Errors
@@ -66,7 +78,7 @@ pub fn log_in(
     connection: &Connection,
     now: Timestamp,
     login: &Login,
-) -> Result<Changed<User>, Refused> {
+) -> Result<Changed<LoggedIn>, Refused> {
     let Some(before) = store::user_by_id(connection, login.0.user_id.as_str())? else {
         return join(connection, now, login);
     };
@@ -75,7 +87,10 @@ pub fn log_in(
     }
     if policy::admit(&before).is_err() {
         return Ok(Changed {
-            value: before,
+            value: LoggedIn {
+                user: before,
+                is_audited: false,
+            },
             effects: Vec::new(),
         });
     }
@@ -83,7 +98,11 @@ pub fn log_in(
 }
 
 /// The first login of somebody whom nobody has made.
-fn join(connection: &Connection, now: Timestamp, login: &Login) -> Result<Changed<User>, Refused> {
+fn join(
+    connection: &Connection,
+    now: Timestamp,
+    login: &Login,
+) -> Result<Changed<LoggedIn>, Refused> {
     let Login(jwt) = login;
     let is_pending = match jwt.issuer.settings.unknown_users {
         UnknownUsers::Reject => return Err(Refused::UnknownUser),
@@ -117,7 +136,10 @@ fn join(connection: &Connection, now: Timestamp, login: &Login) -> Result<Change
     if is_pending {
         return Ok(Changed {
             effects: vec![Effect::SetUser(user.clone())],
-            value: user,
+            value: LoggedIn {
+                user,
+                is_audited: true,
+            },
         });
     }
     enter(connection, now, login, user)
@@ -128,17 +150,21 @@ fn enter(
     now: Timestamp,
     login: &Login,
     before: User,
-) -> Result<Changed<User>, Refused> {
+) -> Result<Changed<LoggedIn>, Refused> {
     let decided = login.role_for(&before);
     let after = User {
         role: decided.unwrap_or(before.role),
-        role_issued_at: decided.map(|_| login.0.issued_at).or(before.role_issued_at),
+        role_issued_at: decided.and(login.0.issued_at).or(before.role_issued_at),
         is_invited: false,
-        last_login: before.last_login.max(Some(now)),
+        last_login: before
+            .last_login
+            .filter(|last| !login_is_due(*last, now))
+            .or(Some(now)),
         ..before.clone()
     };
     store::save_login(connection, &after)?;
-    if is_audited(&before, now) {
+    let is_audited = is_audited(&before, now);
+    if is_audited {
         audit(
             connection,
             now,
@@ -161,6 +187,9 @@ fn enter(
     }
     Ok(Changed {
         effects: vec![Effect::SetUser(after.clone())],
-        value: after,
+        value: LoggedIn {
+            user: after,
+            is_audited,
+        },
     })
 }

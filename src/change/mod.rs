@@ -8,7 +8,7 @@ mod setup;
 mod tokens;
 mod users;
 
-pub use login::{Login, log_in};
+pub use login::{LoggedIn, Login, log_in};
 pub use setup::{FirstOwner, first_owner};
 pub use tokens::{NewTokenRequest, create_token, revoke_token};
 pub use users::{
@@ -124,7 +124,11 @@ impl Judge {
             Actor::Caller(number, Credential::Jwt(until)) if now < until => number,
             Actor::Caller(_, Credential::Jwt(_)) => return Err(Refused::JwtExpired),
         };
-        let user = store::user_by_number(connection, number)?.ok_or(Refused::CredentialGone)?;
+        let user = store::user_by_number(connection, number)?;
+        let user = user.ok_or(match actor {
+            Actor::Caller(_, Credential::Jwt(_)) => Refused::UnknownUser,
+            _ => Refused::CredentialGone,
+        })?;
         policy::admit(&user)?;
         Ok(Self {
             initiator: Initiator::from(&user),

@@ -111,6 +111,7 @@ pub fn update_user(
     }
     let after = User {
         role: update.role,
+        role_issued_at: decided_by_hand(&before, update.role, now),
         auto_groups: update.auto_groups,
         is_blocked: update.is_blocked,
         ..before.clone()
@@ -235,6 +236,14 @@ fn remove(
     })
 }
 
+/// A role that somebody gives is newer than every JWT that was issued before.
+fn decided_by_hand(before: &User, role: Role, now: Timestamp) -> Option<Timestamp> {
+    match role == before.role {
+        true => before.role_issued_at,
+        false => before.role_issued_at.max(Some(now)),
+    }
+}
+
 fn demote_owner(
     connection: &Connection,
     now: Timestamp,
@@ -243,11 +252,12 @@ fn demote_owner(
     let Some(owner) = store::owner(connection)? else {
         return Ok(None);
     };
-    store::set_role(connection, owner.number, Role::Admin)?;
     let owner = User {
         role: Role::Admin,
+        role_issued_at: decided_by_hand(&owner, Role::Admin, now),
         ..owner
     };
+    store::update_user(connection, &owner)?;
     let role = ("role", Role::Admin.as_str());
     audit(
         connection,

@@ -11,6 +11,7 @@ use super::output;
 use crate::clock::Timestamp;
 use crate::config::{self, Config, TokenSource};
 use crate::first_start::Owner;
+use crate::jwt::IssuerSettings;
 use crate::store::{self, Presence, ServerLock, StoreError};
 use crate::token::{Lifetime, PlainToken};
 use crate::user::{Name, User};
@@ -25,7 +26,7 @@ pub(super) struct Bootstrap {
 impl Bootstrap {
     pub(super) fn run(self, config: Config) -> Result<(), Failure> {
         let path = config.database.path;
-        let owner = owner(config.bootstrap)?;
+        let owner = owner(config.bootstrap, &config.issuers)?;
         let out = self.out.as_deref();
         let now = Timestamp::now();
         let user = match store::inspect(&path)? {
@@ -74,12 +75,18 @@ fn into_existing(
 }
 
 /// The owner that the configuration describes, with the configured token or a new one.
-pub(super) fn owner(config: config::Bootstrap) -> Result<Owner, Failure> {
+pub(super) fn owner(
+    config: config::Bootstrap,
+    issuers: &[IssuerSettings],
+) -> Result<Owner, Failure> {
     let invalid = |key: &str| Failure::Usage(format!("`bootstrap.{key}` is not valid"));
     let token = match config.token.map(TokenSource::read).transpose()? {
         Some(token) => token,
         None => PlainToken::generate().map_err(StoreError::from)?,
     };
+    if let Some(owner) = &config.owner_identity {
+        owner.check(issuers)?;
+    }
     let identity = config.owner_identity.map(|owner| (owner.id, owner.issuer));
     Ok(Owner {
         identity,

@@ -8,6 +8,8 @@ use super::output::{self, fields, or_dash, table};
 use crate::config::{Loaded, LogFormat, TokenSource};
 use crate::jwt::{self, Issuer, IssuerSet, UnknownUsers};
 
+const DAY: u64 = 24 * 60 * 60;
+
 #[derive(Subcommand)]
 pub(super) enum ConfigCommand {
     /// Check the configuration and show what is in force; exit code 2 if it is wrong
@@ -31,6 +33,9 @@ impl ConfigCommand {
         // Of no meaning, and maybe gone, once there is a database.
         if !config.database.path.exists() {
             config.bootstrap.token.map(TokenSource::read).transpose()?;
+            if let Some(owner) = &config.bootstrap.owner_identity {
+                owner.check(&config.issuers)?;
+            }
         }
         let jwt::Loaded {
             set,
@@ -98,9 +103,20 @@ impl ConfigCommand {
 /// An issuer and its keys. A thumbprint (RFC 7638) is compared with what the issuer shows.
 fn describe(issuer: &Issuer) -> String {
     let settings = &issuer.settings;
+    let list = |items: &[Box<str>]| or_dash(&items.join(", "));
     let algorithms = settings.algorithms.iter().map(ToString::to_string);
+    let algorithms: Vec<_> = algorithms.collect();
+    let file = settings.jwks_file.as_ref();
+    let file = file.map_or_else(String::new, |file| file.display().to_string());
     let role = settings.role_claim.as_ref();
-    let role = role.map(|role| format!("by {}, at most {}", role.claim, role.max));
+    let (claim, map, max) = role.map_or_else(Default::default, |role| {
+        let map = role
+            .map
+            .iter()
+            .map(|(value, role)| format!("{value} = {role}"));
+        let map: Vec<_> = map.collect();
+        (role.claim.to_string(), map.join(", "), role.max.to_string())
+    });
     let unknown = match settings.unknown_users {
         UnknownUsers::Reject => "reject",
         UnknownUsers::Create => "create",
@@ -118,18 +134,35 @@ fn describe(issuer: &Issuer) -> String {
             ]
         })
         .collect();
-    let described = fields(&[
+    let described = [
         ("issuer.name", settings.name.to_string()),
         ("issuer.issuer", settings.issuer.to_string()),
-        ("issuer.audiences", settings.audiences.join(", ")),
+        ("issuer.audiences", list(&settings.audiences)),
+        ("issuer.jwks_file", or_dash(&file)),
+        ("issuer.algorithms", algorithms.join(", ")),
         (
-            "issuer.algorithms",
-            algorithms.collect::<Vec<_>>().join(", "),
+            "issuer.allow_symmetric",
+            settings.allow_symmetric.to_string(),
+        ),
+        ("issuer.typ", list(&settings.typ)),
+        (
+            "issuer.leeway_seconds",
+            settings.leeway.as_secs().to_string(),
+        ),
+        (
+            "issuer.max_age_days",
+            (settings.max_age.as_secs() / DAY).to_string(),
         ),
         ("issuer.user_id_claim", settings.user_id_claim.to_string()),
+        ("issuer.name_claim", settings.name_claim.to_string()),
+        ("issuer.email_claim", settings.email_claim.to_string()),
+        ("issuer.trust_email", settings.trust_email.to_string()),
         ("issuer.unknown_users", unknown.to_owned()),
-        ("issuer.role", or_dash(&role.unwrap_or_default())),
-    ]);
+        ("issuer.role_claim", or_dash(&claim)),
+        ("issuer.role_map", or_dash(&map)),
+        ("issuer.max_role", or_dash(&max)),
+    ];
+    let described = fields(&described.map(|(name, value)| (name, printable(&value))));
     format!(
         "\n{described}\n{}",
         table(&["KID", "ALGORITHM", "BITS", "THUMBPRINT"], &keys)

@@ -2,6 +2,7 @@
 
 use crate::change::Refused;
 use crate::config::ConfigError;
+use crate::issuers::SourceFault;
 use crate::jwt::LoadFault;
 use crate::server::ServerError;
 use crate::store::StoreError;
@@ -60,6 +61,12 @@ impl From<ConfigError> for Failure {
 
 impl From<LoadFault> for Failure {
     fn from(fault: LoadFault) -> Self {
+        Self::Usage(fault.to_string())
+    }
+}
+
+impl From<SourceFault> for Failure {
+    fn from(fault: SourceFault) -> Self {
         Self::Usage(fault.to_string())
     }
 }

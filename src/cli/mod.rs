@@ -96,7 +96,7 @@ impl Arguments {
         let loaded: Loaded = config::load(self.config.as_deref(), &environment)?;
         let database = loaded.config.database.path.clone();
         match self.command {
-            Command::Serve(command) => command.run(loaded, self.config, environment),
+            Command::Serve(command) => command.run(loaded, environment),
             Command::Bootstrap(command) => command.run(loaded.config),
             Command::User(command) => command.run(&loaded.config),
             Command::Token(command) => command.run(&database),

@@ -2,11 +2,11 @@
 
 use std::io::IsTerminal;
 use std::net::{SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use actix_web::rt::signal::unix::{SignalKind, signal};
+use actix_web::rt::signal::unix::{Signal, SignalKind, signal};
 use clap::Args;
 use crossbeam_channel::Sender;
 
@@ -18,7 +18,7 @@ use crate::clock::Timestamp;
 use crate::config::{Bootstrap, Config, Environment, Loaded};
 use crate::first_start::{self, OwnerTokenFile};
 use crate::issuers::{Issuers, Source, Watch};
-use crate::jwt;
+use crate::jwt::{self, IssuerSettings};
 use crate::logging;
 use crate::metrics::Metrics;
 use crate::server::{self, Listeners};
@@ -36,12 +36,7 @@ pub(super) struct Serve {
 }
 
 impl Serve {
-    pub(super) fn run(
-        self,
-        loaded: Loaded,
-        explicit: Option<PathBuf>,
-        environment: Environment,
-    ) -> Result<(), Failure> {
+    pub(super) fn run(self, loaded: Loaded, environment: Environment) -> Result<(), Failure> {
         let started = Instant::now();
         let Loaded {
             mut config,
@@ -49,6 +44,9 @@ impl Serve {
             warnings,
         } = loaded;
         logging::start(&config.log);
+        let system = actix_web::rt::System::new();
+        // From here on it does not end the process. What comes before "ready" is done then.
+        let hangup = system.block_on(async { signal(SignalKind::hangup()) })?;
         match &file {
             Some(file) => log::info!("configuration: {}", file.display()),
             None => log::info!("configuration: no file"),
@@ -56,13 +54,14 @@ impl Serve {
         for warning in warnings {
             log::warn!("{warning}");
         }
-        let source = Source {
-            explicit,
-            environment,
-            file,
-        };
         jwt::self_test().map_err(|fault| Failure::Failed(fault.to_string()))?;
-        let (issuers, watch) = Watch::start(source, std::mem::take(&mut config.issuers))?;
+        let source = Source {
+            // What is no regular file, such as a pipe, can't be read again.
+            file: file.filter(|file| file.is_file()),
+            environment,
+            settings: config.issuers.clone(),
+        };
+        let (issuers, watch) = Watch::start(source)?;
         let path = config.database.path.clone();
         // Before the lock file is made beside it: nothing is left beside another program's file.
         store::inspect(&path)?;
@@ -73,7 +72,8 @@ impl Serve {
                 // An address in use ends the start before a token is shown.
                 let listeners = bind(&config)?;
                 let address = listeners.api.local_addr()?;
-                self.first_start(std::mem::take(&mut config.bootstrap), &path, address)?;
+                let bootstrap = std::mem::take(&mut config.bootstrap);
+                self.first_start(bootstrap, &config.issuers, &path, address)?;
                 Some(listeners)
             }
         };
@@ -84,10 +84,9 @@ impl Serve {
         };
         let (users, tokens) = app.index.counts();
         // Whoever reads "ready" may send a signal: from here on it means a graceful stop.
-        let system = actix_web::rt::System::new();
         let stop = system.block_on(async { stop_signal() })?;
         let wake = follow_issuers(watch)?;
-        system.block_on(async { reload_signal(wake) })?;
+        system.block_on(async { reload_at(hangup, wake) });
         let (issuers, keys) = issuers.counts();
         log::info!(
             "ready on {} after {} ms (users: {users}, tokens: {tokens}, issuers: {issuers}, keys: {keys})",
@@ -112,6 +111,7 @@ impl Serve {
     fn first_start(
         &self,
         bootstrap: Bootstrap,
+        issuers: &[IssuerSettings],
         path: &Path,
         address: SocketAddr,
     ) -> Result<(), Failure> {
@@ -126,7 +126,7 @@ impl Serve {
             return Ok(());
         }
         let given = bootstrap.token.is_some();
-        let owner = owner(bootstrap)?;
+        let owner = owner(bootstrap, issuers)?;
         let now = Timestamp::now();
         let on_terminal = std::io::stdout().is_terminal();
         let out = (!given && !on_terminal).then(|| OwnerTokenFile::path_for(path));
@@ -225,16 +225,14 @@ fn follow_issuers(watch: Watch) -> Result<Sender<()>, Failure> {
     Ok(wake)
 }
 
-/// SIGHUP reads the issuers anew, from now on.
-fn reload_signal(wake: Sender<()>) -> Result<(), Failure> {
-    let mut hangup = signal(SignalKind::hangup())?;
+/// Each SIGHUP reads the issuers anew.
+fn reload_at(mut hangup: Signal, wake: Sender<()>) {
     actix_web::rt::spawn(async move {
         while hangup.recv().await.is_some() {
             // A full channel has a message that is not read yet.
             let _ = wake.try_send(());
         }
     });
-    Ok(())
 }
 
 /// Resolves at SIGTERM and SIGINT.

@@ -86,15 +86,15 @@ fn read_one(table: &Table<'_>) -> Result<IssuerSettings, ConfigError> {
         keys: table.tables(&KEY)?.iter().map(read_key).collect::<Result<_, _>>()?,
         algorithms: read_algorithms(table, allow_symmetric)?,
         allow_symmetric,
-        user_id_claim: table.get("user_id_claim", "sub".into(), value::non_empty)?,
-        name_claim: table.get("name_claim", "name".into(), value::non_empty)?,
-        email_claim: table.get("email_claim", "email".into(), value::non_empty)?,
+        user_id_claim: table.get("user_id_claim", "sub".into(), value::line)?,
+        name_claim: table.get("name_claim", "name".into(), value::line)?,
+        email_claim: table.get("email_claim", "email".into(), value::line)?,
         trust_email: table.get("trust_email", false, value::boolean)?,
         leeway: Duration::from_secs(leeway),
         max_age: Duration::from_secs(max_age * DAY),
         unknown_users: table.get("unknown_users", UnknownUsers::Reject, unknown_users)?,
         role_claim: read_role_claim(table)?,
-        typ: table.get("typ", TYP.map(Into::into).into(), value::non_empties)?,
+        typ: table.get("typ", TYP.map(Into::into).into(), value::lines)?,
     };
     if settings.jwks_file.is_none() && settings.keys.is_empty() {
         return Err(table.fault_of_all("has no key: give it a `jwks_file` or an [[issuer.key]]"));
@@ -122,7 +122,7 @@ fn read_algorithms(table: &Table<'_>, symmetric: bool) -> Result<Vec<Algorithm>,
 }
 
 fn read_role_claim(table: &Table<'_>) -> Result<Option<RoleClaim>, ConfigError> {
-    let claim = table.optional("role_claim", value::non_empty)?;
+    let claim = table.optional("role_claim", value::line)?;
     let map = table.optional("role_map", role_map)?;
     let max = table.optional("max_role", |given| role(given.text()?))?;
     let without = |key, other| Err(table.fault(key, &format!("is of no use without `{other}`")));
@@ -164,7 +164,7 @@ fn name(given: Given<'_>) -> Result<Box<str>, Fault> {
 }
 
 fn audiences(given: Given<'_>) -> Result<Vec<Box<str>>, Fault> {
-    not_empty(value::non_empties(given)?)
+    not_empty(value::lines(given)?)
 }
 
 fn algorithms(given: Given<'_>) -> Result<Vec<Algorithm>, Fault> {

@@ -8,8 +8,11 @@ use zeroize::Zeroizing;
 
 use super::environment::CONFIG;
 use super::{ConfigError, Environment};
+use crate::file;
 
 const FILE_NAME: &str = "netbird-auth.toml";
+/// More than any settings file has.
+const LIMIT: usize = 16 * 1024 * 1024;
 const FOLDER: &str = "netbird-auth";
 
 /// A settings file as found. Its bytes are wiped when dropped, since a secret may stand in it.
@@ -43,6 +46,20 @@ pub(super) fn find(
         }
     }
     Ok(None)
+}
+
+/// Reads the file that was found before.
+pub(super) fn again(path: &Path) -> Result<Found, ConfigError> {
+    match file::read_regular(path, LIMIT) {
+        Ok(bytes) => Ok(Found {
+            path: path.to_owned(),
+            bytes,
+        }),
+        Err(fault) => {
+            let path = path.display();
+            Err(ConfigError::new(format!("{path}: {fault}")))
+        }
+    }
 }
 
 fn open(named_by: &str, path: &Path) -> Result<Found, ConfigError> {

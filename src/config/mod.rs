@@ -53,14 +53,26 @@ pub struct Loaded {
 /// Only the first fault is reported.
 pub fn load(explicit: Option<&Path>, environment: &Environment) -> Result<Loaded, ConfigError> {
     environment.check()?;
-    let Some(found) = location::find(explicit, environment)? else {
-        let (config, warnings) = read(Reader::new(None, environment))?;
-        return Ok(Loaded {
-            config,
-            file: None,
-            warnings,
-        });
-    };
+    if let Some(found) = location::find(explicit, environment)? {
+        return read_found(found, environment);
+    }
+    let (config, warnings) = read(Reader::new(None, environment))?;
+    Ok(Loaded {
+        config,
+        file: None,
+        warnings,
+    })
+}
+
+/// Reads the settings again, from the file that they came from and no other.
+///
+/// # Errors
+/// As [`load`]; the file must be there, and be a regular file.
+pub fn load_again(file: &Path, environment: &Environment) -> Result<Loaded, ConfigError> {
+    read_found(location::again(file)?, environment)
+}
+
+fn read_found(found: location::Found, environment: &Environment) -> Result<Loaded, ConfigError> {
     let file = reader::File::parse(&found.path, &found.bytes)?;
     let (config, warnings) = read(Reader::new(Some(file), environment))?;
     Ok(Loaded {

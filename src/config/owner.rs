@@ -2,7 +2,7 @@
 
 use super::ConfigError;
 use super::reader::Reader;
-use super::value::Given;
+use super::value::{self, Given};
 use crate::jwt::IssuerSettings;
 use crate::user::UserId;
 
@@ -11,28 +11,37 @@ use crate::user::UserId;
 pub struct OwnerIdentity {
     /// The owner's id: what the issuer's `user_id_claim` says.
     pub id: UserId,
-    /// Name of a configured issuer.
+    /// Name of a configured issuer; see [`OwnerIdentity::check`].
     pub issuer: Box<str>,
 }
 
-/// Reads the settings `id` and `issuer`. The issuers are those that were configured.
+impl OwnerIdentity {
+    /// Whether the issuer is configured. Of meaning only where the owner is to be made: later it must
+    /// not keep anybody from taking the issuer away.
+    ///
+    /// # Errors
+    /// Where it is not.
+    pub fn check(&self, issuers: &[IssuerSettings]) -> Result<(), ConfigError> {
+        match issuers.iter().any(|issuer| issuer.name == self.issuer) {
+            true => Ok(()),
+            false => Err(ConfigError::new(
+                "`bootstrap.owner_issuer` must be the `name` of an [[issuer]]",
+            )),
+        }
+    }
+}
+
+/// Reads the settings `id` and `issuer`.
 pub(super) fn identity(
     reader: &mut Reader<'_>,
     section: &'static str,
     [id_key, issuer_key]: [&'static str; 2],
-    issuers: &[IssuerSettings],
 ) -> Result<Option<OwnerIdentity>, ConfigError> {
     let id = |given: Given<'_>| {
         let id = UserId::parse_new(given.text()?).map_err(|fault| fault.to_string())?;
         Ok(Some(id))
     };
-    let issuer = |given: Given<'_>| {
-        let name = given.text()?;
-        if !issuers.iter().any(|issuer| &*issuer.name == name) {
-            return Err("must be the `name` of an [[issuer]]".to_owned());
-        }
-        Ok(Some(name.into()))
-    };
+    let issuer = |given: Given<'_>| Ok(Some(value::name(given)?.into()));
     let id = reader.get(section, id_key, None, id)?;
     let issuer = reader.get(section, issuer_key, None, issuer)?;
     let half = |set, unset| {

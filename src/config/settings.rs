@@ -167,7 +167,7 @@ impl Config {
             bootstrap: Bootstrap {
                 owner_name: reader.get("bootstrap", "owner_name", bootstrap.owner_name, value::name)?,
                 owner_email: reader.get("bootstrap", "owner_email", bootstrap.owner_email, value::email)?,
-                owner_identity: owner::identity(reader, "bootstrap", ["owner_id", "owner_issuer"], &issuers)?,
+                owner_identity: owner::identity(reader, "bootstrap", ["owner_id", "owner_issuer"])?,
                 token_days: reader.get("bootstrap", "token_days", bootstrap.token_days, value::integer(1..=365))?,
                 token: secret::token(reader, "bootstrap", ["token", "token_file"])?,
             },

@@ -86,23 +86,6 @@ fn strings<'v>(value: &'v DeValue<'v>) -> Option<Vec<&'v str>> {
     items.iter().map(Spanned::get_ref).map(string).collect()
 }
 
-/// A string of which there is something.
-pub(super) fn non_empty(given: Given<'_>) -> Result<Box<str>, Fault> {
-    something(given.text()?)
-}
-
-/// A list of such strings; it may be empty.
-pub(super) fn non_empties(given: Given<'_>) -> Result<Vec<Box<str>>, Fault> {
-    each(given, something)
-}
-
-fn something(text: &str) -> Result<Box<str>, Fault> {
-    if text.is_empty() {
-        return Err(EMPTY.to_owned());
-    }
-    Ok(text.into())
-}
-
 /// `true` or `false`.
 pub(super) fn boolean(given: Given<'_>) -> Result<bool, Fault> {
     let found = match given {
@@ -191,9 +174,17 @@ pub(super) fn name(given: Given<'_>) -> Result<String, Fault> {
 
 /// 1 to 255 bytes in one line.
 pub(super) fn line(given: Given<'_>) -> Result<Box<str>, Fault> {
-    let text = given.text()?;
+    one_line(given.text()?).map_err(str::to_owned)
+}
+
+/// A list of such lines; it may be empty.
+pub(super) fn lines(given: Given<'_>) -> Result<Vec<Box<str>>, Fault> {
+    each(given, one_line)
+}
+
+fn one_line(text: &str) -> Result<Box<str>, &'static str> {
     if text.is_empty() || !is_short_line(text) {
-        return Err("must be 1 to 255 bytes without control characters".to_owned());
+        return Err("must be 1 to 255 bytes without control characters");
     }
     Ok(text.into())
 }

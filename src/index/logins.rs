@@ -1,6 +1,6 @@
 //! Logins that are not in the database yet.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 
 use parking_lot::Mutex;
 
@@ -8,32 +8,48 @@ use crate::clock::Timestamp;
 use crate::user::UserNumber;
 
 /// A login on its way to the database.
-pub type PendingLogin = (UserNumber, Timestamp);
+#[derive(Clone, Copy, Debug)]
+pub struct PendingLogin {
+    /// Of whom.
+    pub user: UserNumber,
+    /// When they were seen last.
+    pub at: Timestamp,
+    /// When they were first seen of what the database does not know.
+    since: Timestamp,
+}
 
-/// Oldest first.
+/// One a user at most, however long nothing can be written.
 #[derive(Default)]
-pub(super) struct Logins(Mutex<VecDeque<PendingLogin>>);
+pub(super) struct Logins(Mutex<BTreeMap<UserNumber, PendingLogin>>);
 
 impl Logins {
-    pub(super) fn push(&self, login: PendingLogin) {
-        self.0.lock().push_back(login);
+    pub(super) fn add(&self, user: UserNumber, at: Timestamp) {
+        self.put_back(vec![PendingLogin {
+            user,
+            at,
+            since: at,
+        }]);
     }
 
     pub(super) fn take(&self, limit: usize) -> Vec<PendingLogin> {
         let mut logins = self.0.lock();
-        let count = limit.min(logins.len());
-        logins.drain(..count).collect()
+        let taken = std::iter::from_fn(|| logins.pop_first());
+        taken.take(limit).map(|(_, login)| login).collect()
     }
 
-    /// They stay to be written.
+    /// They stay to be written. Who was seen again meanwhile keeps the later time.
     pub(super) fn put_back(&self, taken: Vec<PendingLogin>) {
         let mut logins = self.0.lock();
-        for login in taken.into_iter().rev() {
-            logins.push_front(login);
+        for login in taken {
+            let known = logins.entry(login.user).or_insert(login);
+            known.at = known.at.max(login.at);
+            known.since = known.since.min(login.since);
         }
     }
 
+    /// Since when the oldest waits.
     pub(super) fn oldest(&self) -> Option<Timestamp> {
-        self.0.lock().front().map(|(_, since)| *since)
+        let logins = self.0.lock();
+        logins.values().map(|login| login.since).min()
     }
 }

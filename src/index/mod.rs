@@ -7,6 +7,7 @@ mod mark;
 mod users;
 
 pub use logins::PendingLogin;
+pub use users::login_is_due;
 
 use std::collections::{HashSet, VecDeque};
 use std::ops::Bound;
@@ -137,14 +138,11 @@ impl Index {
     /// A user passes with a JWT: `last_login` moves, at most once a minute.
     pub fn mark_login(&self, user: &User, now: Timestamp) {
         // Without the lock that others wait for, where there is nothing to do.
-        if user
-            .last_login
-            .is_some_and(|last| !users::login_is_due(last, now))
-        {
+        if user.last_login.is_some_and(|last| !login_is_due(last, now)) {
             return;
         }
         if self.users.write().log_in(user.number, now) {
-            self.logins.push((user.number, now));
+            self.logins.add(user.number, now);
         }
     }
 

@@ -13,7 +13,7 @@ use crate::user::{Role, User, UserId, UserNumber};
 const LOGIN_EVERY: Duration = Duration::from_secs(60);
 
 /// Whether a login is late enough after the last one to be marked.
-pub(super) fn login_is_due(last: Timestamp, now: Timestamp) -> bool {
+pub fn login_is_due(last: Timestamp, now: Timestamp) -> bool {
     now.since(last) >= LOGIN_EVERY
 }
 

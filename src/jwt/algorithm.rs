@@ -86,6 +86,8 @@ impl Algorithm {
     /// # Errors
     /// [`AlgorithmFault`] says why a name is none.
     pub fn parse(name: &str) -> Result<Self, AlgorithmFault> {
+        // The newer name of the one curve that there is here (RFC 9864 §2.2).
+        let name = if name == "Ed25519" { "EdDSA" } else { name };
         let known = Self::ALL.into_iter().find(|known| known.as_str() == name);
         known.ok_or(match name {
             "ES512" => AlgorithmFault::Unsupported("ES512"),

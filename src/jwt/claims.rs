@@ -21,8 +21,8 @@ pub struct Verified {
     pub email: Name,
     /// The role, where the issuer decides it.
     pub role: Option<Role>,
-    /// When it was issued; the zero of time where it does not say.
-    pub issued_at: Timestamp,
+    /// When it was issued. It says so wherever it decides the role.
+    pub issued_at: Option<Timestamp>,
     /// It does not pass before this moment, the leeway included.
     not_before: Timestamp,
     /// It does not pass from this moment on, the leeway included.
@@ -64,6 +64,11 @@ pub(super) fn judge(
         return Err(JwtFault::IssuedAhead);
     }
 
+    // Which of two JWTs decides the role can't be told without it.
+    if settings.role_claim.is_some() && issued_at.is_none() {
+        return Err(JwtFault::BadIssuedAt);
+    }
+
     let user_id = claims.get(&*settings.user_id_claim).and_then(Value::as_str);
     let user_id = user_id.and_then(|id| UserId::parse_new(id).ok());
     let user_id = user_id.ok_or(JwtFault::UserId)?;
@@ -72,7 +77,7 @@ pub(super) fn judge(
         name: name(claims, &settings.name_claim, &user_id),
         email: email(claims, &settings.email_claim, settings.trust_email),
         role: settings.role_claim.as_ref().map(|role| role.decide(claims)),
-        issued_at: issued_at.unwrap_or(Timestamp::from_micros(0)),
+        issued_at,
         not_before: earliest.map_or(Timestamp::from_micros(i64::MIN), |moment| {
             moment.minus(settings.leeway)
         }),

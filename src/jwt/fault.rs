@@ -123,7 +123,7 @@ pub enum JwtFault {
     /// `nbf` is ahead.
     #[error("not yet valid")]
     NotYet,
-    /// `iat` is no number.
+    /// `iat` is no number, or missing where a claim decides the role.
     #[error("JWT with an unusable iat")]
     BadIssuedAt,
     /// `iat` is ahead.

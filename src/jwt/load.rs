@@ -2,16 +2,12 @@
 
 use std::collections::HashSet;
 use std::fmt::{Display, Write};
-use std::fs::{self, File};
-use std::io::{self, Read};
-use std::path::Path;
-
-use zeroize::Zeroizing;
 
 use super::jwk::{self, Object};
 use super::key::Wanted;
 use super::key_fault::KeyFault;
 use super::{Issuer, IssuerSet, IssuerSettings, Key, KeySettings, KeySource, pem};
+use crate::file::read_regular;
 
 const SET_LIMIT: usize = 1024 * 1024;
 const PEM_LIMIT: usize = 64 * 1024;
@@ -40,7 +36,7 @@ impl IssuerSet {
         let mut identities = HashSet::new();
         let mut issuers = Vec::new();
         let mut warnings = Vec::new();
-        for settings in settings {
+        for mut settings in settings {
             let place = one_line(format_args!("issuer {}", settings.name));
             if !names.insert(settings.name.clone()) {
                 return Err(fault(&place, "another issuer has the same name"));
@@ -52,6 +48,8 @@ impl IssuerSet {
             reading.everything()?;
             let keys = reading.keys;
             warnings.append(&mut reading.warnings);
+            // Read, and maybe secret.
+            settings.keys.clear();
             issuers.push(Issuer { settings, keys });
         }
         Ok(Loaded {
@@ -83,7 +81,7 @@ impl<'a> Reading<'a> {
     fn everything(&mut self) -> Result<(), LoadFault> {
         if let Some(path) = &self.settings.jwks_file {
             let place = one_line(format_args!("{}: {}", self.place, path.display()));
-            let text = read(path, SET_LIMIT).map_err(|reason| fault(&place, reason))?;
+            let text = read_regular(path, SET_LIMIT).map_err(|reason| fault(&place, reason))?;
             self.set(&place, &text)?;
         }
         for key in &self.settings.keys {
@@ -138,7 +136,7 @@ impl<'a> Reading<'a> {
             KeySource::Pem(text) => pem::key(text, &wanted),
             KeySource::PemFile(path) => {
                 place = one_line(format_args!("{place}: {}", path.display()));
-                let text = read(path, PEM_LIMIT).map_err(|reason| fault(&place, reason))?;
+                let text = read_regular(path, PEM_LIMIT).map_err(|reason| fault(&place, reason))?;
                 std::str::from_utf8(&text)
                     .map_err(|_| KeyFault::Pem)
                     .and_then(|text| pem::key(text, &wanted))
@@ -155,32 +153,6 @@ impl<'a> Reading<'a> {
         self.keys.push(key);
         Ok(())
     }
-}
-
-/// Why a file can't be read.
-#[derive(Debug, thiserror::Error)]
-enum FileFault {
-    #[error("can't be read: {0}")]
-    Io(#[from] io::Error),
-    #[error("is not a regular file")]
-    NotAFile,
-    #[error("is larger than {} KiB", .0 / 1024)]
-    TooLarge(usize),
-}
-
-/// Reads a file that may hold a secret. What is not a file is not opened: a pipe would hang.
-fn read(path: &Path, limit: usize) -> Result<Zeroizing<Vec<u8>>, FileFault> {
-    if !fs::metadata(path)?.is_file() {
-        return Err(FileFault::NotAFile);
-    }
-    // As long as it can become: a buffer that grew would leave a copy behind.
-    let mut text = Zeroizing::new(Vec::with_capacity(limit + 1));
-    let file = File::open(path)?;
-    file.take(limit as u64 + 1).read_to_end(&mut text)?;
-    if text.len() > limit {
-        return Err(FileFault::TooLarge(limit));
-    }
-    Ok(text)
 }
 
 fn fault(place: &str, reason: impl Display) -> LoadFault {

@@ -12,7 +12,7 @@ pub struct IssuerSet {
 
 /// An issuer and its keys. Has no `Debug`: a key may be a shared secret.
 pub struct Issuer {
-    /// As configured.
+    /// As configured, but for the keys, which were read.
     pub settings: IssuerSettings,
     /// At least one. No two have the same `kid`.
     pub keys: Vec<Key>,

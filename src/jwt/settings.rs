@@ -119,6 +119,7 @@ impl RoleClaim {
             .filter_map(Value::as_str)
             .filter_map(|value| self.map.get(value));
         // The mightiest role stands first in the order of the enum.
-        roles.min().map_or(Role::User, |role| *role.max(&self.max))
+        let role = roles.min().copied().unwrap_or(Role::User);
+        role.max(self.max)
     }
 }

@@ -48,31 +48,43 @@ pub fn rewrite_version(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 fn run(connection: &mut Connection, path: &Path, steps: &[&str]) -> Result<(), StoreError> {
-    let known = 1 + u32::try_from(steps.len()).unwrap_or(u32::MAX);
-    loop {
-        let found: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-        if found == 0 {
-            return Err(StoreError::NotOurs {
-                path: path.to_owned(),
-                why: "it has no schema version",
-            });
-        }
-        if found > known {
-            return Err(StoreError::TooNew {
-                path: path.to_owned(),
-                found,
-                known,
-            });
-        }
-        let Some(step) = steps.get(found as usize - 1) else {
+    while next(connection, path, steps)?.is_some() {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        // Another process may have run it before the lock was ours.
+        let Some((step, version)) = next(&transaction, path, steps)? else {
             return Ok(());
         };
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         transaction.execute_batch(step)?;
-        transaction.pragma_update(None, "user_version", found + 1)?;
+        transaction.pragma_update(None, "user_version", version)?;
         transaction.commit()?;
-        log::info!("schema.version"= found + 1; "database schema updated");
+        log::info!("schema.version" = version; "database schema updated");
     }
+    Ok(())
+}
+
+/// The step that the file lacks, and the version that it leads to.
+fn next<'a>(
+    connection: &Connection,
+    path: &Path,
+    steps: &[&'a str],
+) -> Result<Option<(&'a str, u32)>, StoreError> {
+    let known = 1 + u32::try_from(steps.len()).unwrap_or(u32::MAX);
+    let found: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if found == 0 {
+        return Err(StoreError::NotOurs {
+            path: path.to_owned(),
+            why: "it has no schema version",
+        });
+    }
+    if found > known {
+        return Err(StoreError::TooNew {
+            path: path.to_owned(),
+            found,
+            known,
+        });
+    }
+    let step = steps.get(found as usize - 1);
+    Ok(step.map(|step| (*step, found + 1)))
 }
 
 #[cfg(test)]
@@ -102,6 +114,35 @@ mod tests {
         connection
             .execute("INSERT INTO a (x, y) VALUES (1, 2)", ())
             .unwrap();
+    }
+
+    #[test]
+    fn many_processes_at_once_run_a_step_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = &folder.path().join("test.db");
+        let open = || {
+            let connection = Connection::open(path).unwrap();
+            connection
+                .busy_timeout(std::time::Duration::from_secs(20))
+                .unwrap();
+            connection
+        };
+        open().execute_batch(SCHEMA).unwrap();
+        let barrier = std::sync::Barrier::new(8);
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    let mut connection = open();
+                    barrier.wait();
+                    run(
+                        &mut connection,
+                        path,
+                        &["CREATE TABLE a (x INTEGER) STRICT"],
+                    )
+                    .unwrap();
+                });
+            }
+        });
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub use tokens::{
 };
 pub use users::{
     NewUser, Origin, approve_user, delete_user, email_is_taken, insert_user, load_users, owner,
-    save_last_login, save_login, set_role, update_user, user_by_id, user_by_number,
+    save_last_login, save_login, update_user, user_by_id, user_by_number,
 };
 
 use std::path::{Path, PathBuf};

@@ -176,26 +176,17 @@ pub fn insert_user(connection: &Connection, new: NewUser) -> rusqlite::Result<Us
 pub fn update_user(connection: &Connection, user: &User) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
-            "UPDATE users SET role = :role, auto_groups = :auto_groups, is_blocked = :is_blocked
+            "UPDATE users SET role = :role, role_issued_at = :role_issued_at,
+                              auto_groups = :auto_groups, is_blocked = :is_blocked
              WHERE number = :number",
         )?
         .execute(named_params! {
             ":role": user.role,
+            ":role_issued_at": user.role_issued_at,
             ":auto_groups": groups_to_json(&user.auto_groups),
             ":is_blocked": user.is_blocked,
             ":number": user.number,
         })?;
-    Ok(())
-}
-
-/// Gives a user a role.
-///
-/// # Errors
-/// What SQLite says.
-pub fn set_role(connection: &Connection, user: UserNumber, role: Role) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached("UPDATE users SET role = :role WHERE number = :number")?
-        .execute(named_params! { ":role": role, ":number": user })?;
     Ok(())
 }
 

@@ -170,8 +170,8 @@ impl Worker {
             for mark in &marks {
                 store::save_last_used(connection, mark.token, mark.last_used())?;
             }
-            for (user, at) in &logins {
-                store::save_last_login(connection, *user, *at)?;
+            for login in &logins {
+                store::save_last_login(connection, login.user, login.at)?;
             }
             Ok(())
         });
