@@ -72,15 +72,15 @@ pub(super) fn judge(
     let user_id = claims.get(&*settings.user_id_claim).and_then(Value::as_str);
     let user_id = user_id.and_then(|id| UserId::parse_new(id).ok());
     let user_id = user_id.ok_or(JwtFault::UserId)?;
-    let earliest = not_before.max(issued_at);
+    // What would have been too far ahead, not yet valid or issued in the future at an earlier moment.
+    let earliest = expiry.minus(settings.max_age);
+    let earliest = earliest.max(not_before.max(issued_at).unwrap_or(earliest));
     Ok(Verified {
         name: name(claims, &settings.name_claim, &user_id),
         email: email(claims, &settings.email_claim, settings.trust_email),
         role: settings.role_claim.as_ref().map(|role| role.decide(claims)),
         issued_at,
-        not_before: earliest.map_or(Timestamp::from_micros(i64::MIN), |moment| {
-            moment.minus(settings.leeway)
-        }),
+        not_before: earliest.minus(settings.leeway),
         good_until,
         user_id,
         issuer: Arc::clone(issuer),

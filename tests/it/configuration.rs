@@ -83,7 +83,7 @@ fn the_file_is_the_first_of_the_places_and_the_environment_is_over_it() {
 fn a_wrong_setting_ends_the_start_with_2_and_names_file_line_key_and_the_right_name() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("netbird-auth.toml");
-    let table: [(&str, u32, &[&str]); 7] = [
+    let table: [(&str, u32, &[&str]); 6] = [
         ("[server]\n\nlisen = 'x'\n", 3, &["`lisen`", "`listen`"]),
         (
             "[log]\nlevel = 'info'\n[sever]\n",
@@ -104,11 +104,6 @@ fn a_wrong_setting_ends_the_start_with_2_and_names_file_line_key_and_the_right_n
             "[[issuer]]\nname = 'home'\naudience = ['x']\n",
             3,
             &["`audience`", "`audiences`", "[[issuer]]"],
-        ),
-        (
-            "[bootstrap]\nowner_id = 'a'\nowner_issuer = 'home'\n",
-            3,
-            &["`bootstrap.owner_issuer`", "[[issuer]]"],
         ),
         ("[log\n", 1, &["TOML"]),
     ];

@@ -1,13 +1,14 @@
 //! Identity providers of a test.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rusqlite::params;
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
 use super::signing::SigningKey;
-use super::{Client, Server, fresh_token};
+use super::{Client, Crowd, Server, fresh_token};
 
 /// Seconds since 1970.
 pub fn now() -> i64 {
@@ -99,6 +100,19 @@ pub fn start_with_issuers(idps: &[&Idp]) -> Server {
     Server::start_prepared(folder, &settings, token.clone())
 }
 
+/// A server that believes an issuer, of whose users one is the owner from the first start on.
+pub fn start_with_owner(idp: &Idp, id: &str) -> Server {
+    let folder = Arc::new(TempDir::new().unwrap());
+    write_issuers(folder.path(), &[idp]);
+    let token = fresh_token();
+    let settings = [
+        ("BOOTSTRAP__TOKEN", token.as_str()),
+        ("BOOTSTRAP__OWNER_ID", id),
+        ("BOOTSTRAP__OWNER_ISSUER", &idp.name),
+    ];
+    Server::start_prepared(folder, &settings, token.clone())
+}
+
 impl Server {
     /// A client with a JWT.
     pub fn bearer(&self, jwt: &str) -> Client {
@@ -115,5 +129,43 @@ impl Server {
             "role": role, "is_service_user": false, "auto_groups": [],
         });
         self.owner.post("/api/users", body).ok();
+    }
+}
+
+impl Server {
+    /// A user as the owner sees them.
+    pub fn find_user(&self, id: &str) -> Option<Value> {
+        let users = self.owner.get("/api/users").ok();
+        let users = users.as_array().unwrap();
+        users.iter().find(|user| user["id"] == id).cloned()
+    }
+
+    /// What the audit trail tells of a user, oldest first: codes, and who did it.
+    pub fn told_of(&self, id: &str) -> Vec<(String, String)> {
+        let events = self.owner.get("/api/events/audit").ok();
+        let events = events.as_array().unwrap();
+        let of_them = events.iter().rev().filter(|event| event["target_id"] == id);
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        of_them
+            .map(|event| (text(&event["activity_code"]), text(&event["initiator_id"])))
+            .collect()
+    }
+}
+
+impl Crowd {
+    /// An active human of an issuer, last seen so many seconds ago.
+    pub fn jwt_user(&self, id: &str, issuer: &str, role: &str, seen: i64) {
+        self.user(id, role, false);
+        let sql = "UPDATE users SET issuer = ?1, last_login = ?2 WHERE id = ?3";
+        let at = (now() - seen) * 1_000_000;
+        let changed = self.database.execute(sql, params![issuer, at, id]);
+        assert_eq!(changed.unwrap(), 1);
+    }
+
+    /// The server, with everybody in, that believes these issuers.
+    pub fn start_with_issuers(self, idps: &[&Idp]) -> Server {
+        let path = PathBuf::from(self.database.path().unwrap());
+        write_issuers(path.parent().unwrap(), idps);
+        self.start()
     }
 }

@@ -12,7 +12,7 @@ pub use connection::Connection;
 pub use crowd::Crowd;
 pub use http::{Client, Response};
 pub use json::{human, keys, service, time_of};
-pub use jwt::{Idp, now, start_with_issuers, write_issuers};
+pub use jwt::{Idp, now, start_with_issuers, start_with_owner, write_issuers};
 pub use server::{Command, Output, Server, id_of, netbird_auth};
 pub use signing::{SigningKey, base64url, hmac_of};
 
