@@ -136,3 +136,25 @@ impl fmt::Display for Algorithm {
         f.write_str(self.as_str())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_read_as_it_is_written() {
+        for known in Algorithm::ALL {
+            assert_eq!(Algorithm::parse(known.as_str()), Ok(known));
+            let other_case = known.as_str().to_lowercase();
+            assert_eq!(Algorithm::parse(&other_case), Err(AlgorithmFault::Unknown));
+        }
+        assert_eq!(Algorithm::parse("Ed25519"), Ok(Algorithm::EdDsa));
+        for none in ["none", "None", "nOnE"] {
+            assert_eq!(Algorithm::parse(none), Err(AlgorithmFault::None));
+        }
+        for name in ["ES512", "ES256K", "Ed448"] {
+            let refused = Algorithm::parse(name);
+            assert_eq!(refused, Err(AlgorithmFault::Unsupported(name)));
+        }
+    }
+}

@@ -2,6 +2,10 @@
 
 mod choice;
 mod files;
+mod forged;
+mod issuing;
+mod memory;
+mod order;
 mod pem;
 mod refused;
 mod secrecy;

@@ -16,13 +16,13 @@ use crate::jwt::{Family, Key};
 const MESSAGE: &[u8] = b"e30.e30";
 
 /// A fresh pair: what signs, and what the configuration gets.
-struct Pair {
+pub(super) struct Pair {
     family: Family,
     private: EncodingKey,
-    public: KeySource,
+    pub(super) public: KeySource,
 }
 
-fn pair(family: Family) -> Pair {
+pub(super) fn pair(family: Family) -> Pair {
     let random = SystemRandom::new();
     let (private, public) = match family {
         Family::Rsa => {
@@ -79,7 +79,11 @@ impl Pair {
     }
 
     fn sign(&self, algorithm: Algorithm) -> String {
-        jsonwebtoken::crypto::sign(MESSAGE, &self.private, algorithm.library()).unwrap()
+        self.sign_bytes(algorithm, MESSAGE)
+    }
+
+    pub(super) fn sign_bytes(&self, algorithm: Algorithm, message: &[u8]) -> String {
+        jsonwebtoken::crypto::sign(message, &self.private, algorithm.library()).unwrap()
     }
 }
 

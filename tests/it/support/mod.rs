@@ -7,6 +7,7 @@ mod json;
 mod jwt;
 mod server;
 mod signing;
+mod tokens;
 
 pub use connection::Connection;
 pub use crowd::Crowd;
@@ -15,6 +16,7 @@ pub use json::{human, keys, service, time_of};
 pub use jwt::{Idp, now, start_with_issuers, start_with_owner, write_issuers};
 pub use server::{Command, Output, Server, id_of, netbird_auth};
 pub use signing::{SigningKey, base64url, hmac_of};
+pub use tokens::{PASSES, Tokens, assert_challenge, judge_and_stop, talkative};
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
