@@ -143,7 +143,9 @@ fn presented(headers: &HeaderMap) -> Result<Presented<'_>, AuthFault> {
     if !is_token && !scheme.eq_ignore_ascii_case(b"Bearer") {
         return Err(AuthFault::Scheme);
     }
-    if credential.is_empty() || credential.iter().any(u8::is_ascii_whitespace) {
+    // To the end and without a branch, which is faster for a JWT: many bytes are looked at together.
+    let spaces = credential.iter().map(u8::is_ascii_whitespace);
+    if credential.is_empty() || spaces.fold(false, std::ops::BitOr::bitor) {
         return Err(AuthFault::Malformed);
     }
     if is_token || credential.starts_with(b"nbp_") {
