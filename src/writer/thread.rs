@@ -158,8 +158,9 @@ impl Worker {
     /// Writes marks; how many. While nothing can be written and no mark waits, it tries a write of
     /// its own, so that the trouble's end is seen.
     fn flush(&mut self) -> Option<usize> {
-        let marks = self.index.take_marks(MARKS);
-        let logins = self.index.take_logins(MARKS - marks.len());
+        // The few first: many marks must not keep them waiting.
+        let logins = self.index.take_logins(MARKS);
+        let marks = self.index.take_marks(MARKS - logins.len());
         if marks.is_empty() && logins.is_empty() {
             if self.status.trouble().is_some() {
                 self.transaction(SHORT_PATIENCE, rewrite_version)?;
