@@ -1,6 +1,7 @@
 //! Making, changing, approving and deleting users.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use rusqlite::Connection;
 
@@ -236,11 +237,13 @@ fn remove(
     })
 }
 
-/// A role that somebody gives is newer than every JWT that was issued before.
+/// A role that somebody gives is newer than every JWT that was issued before, and than the one that
+/// decided, whose issuer's clock may be ahead.
 fn decided_by_hand(before: &User, role: Role, now: Timestamp) -> Option<Timestamp> {
+    let just_after = |last: Timestamp| last.plus(Duration::from_micros(1));
     match role == before.role {
         true => before.role_issued_at,
-        false => before.role_issued_at.max(Some(now)),
+        false => before.role_issued_at.map(just_after).max(Some(now)),
     }
 }
 

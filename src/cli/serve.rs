@@ -55,11 +55,16 @@ impl Serve {
             log::warn!("{warning}");
         }
         jwt::self_test().map_err(|fault| Failure::Failed(fault.to_string()))?;
+        // What is no regular file, such as a pipe, can't be read again.
+        let file = file.filter(|file| file.is_file());
+        let settings = match file {
+            Some(_) => Vec::new(),
+            None => config.issuers.clone(),
+        };
         let source = Source {
-            // What is no regular file, such as a pipe, can't be read again.
-            file: file.filter(|file| file.is_file()),
+            file,
             environment,
-            settings: config.issuers.clone(),
+            settings,
         };
         let (issuers, watch) = Watch::start(source)?;
         let path = config.database.path.clone();
@@ -77,6 +82,8 @@ impl Serve {
                 Some(listeners)
             }
         };
+        // They may hold shared secrets, and are read.
+        config.issuers.clear();
         let (app, writer) = open(&config, &path, Arc::clone(&issuers))?;
         let listeners = match listeners {
             Some(listeners) => listeners,

@@ -5,7 +5,7 @@ use std::time::Instant;
 use netbird_auth::clock::Timestamp;
 use serde_json::{Value, json};
 
-use crate::support::{Client, Crowd, Idp, Server, eventually};
+use crate::support::{Client, Crowd, Idp, Server, eventually, now};
 
 const HOUR: i64 = 3600;
 
@@ -190,4 +190,56 @@ fn while_nothing_can_be_written_they_pass_whose_role_stays() {
         joined.iter().filter(|told| told.0 == "user.join").count(),
         1
     );
+}
+
+#[test]
+fn it_moves_no_more_often_where_each_jwt_is_newer_and_decides_the_role() {
+    let home = Idp::new("home", "ES256")
+        .with("role_claim = \"groups\"")
+        .with("role_map = { admins = \"admin\", readers = \"auditor\" }");
+    let crowd = Crowd::new();
+    crowd.jwt_user("late", "home", "user", 70);
+    crowd.jwt_user("early", "home", "user", 20);
+    let server = crowd.start_with_issuers(&[&home]);
+    for (id, moves) in [("late", true), ("early", false)] {
+        let before = seen(&server, id);
+        let mut after = Vec::new();
+        for second in 0..6 {
+            let groups = ["admins", "readers"][second % 2];
+            let claims = json!({"groups": groups, "iat": now() - 100 + second as i64});
+            let me = server.bearer(&home.jwt_with(id, claims));
+            let me = me.get("/api/users/current").ok();
+            assert_eq!(me["role"], ["admin", "auditor"][second % 2], "{id}");
+            assert_eq!(in_file(&server, id), me["last_login"], "{id}");
+            after.push(me["last_login"].clone());
+        }
+        assert_eq!(after[0] != before, moves, "{id}");
+        assert!(
+            after.iter().all(|last| *last == after[0]),
+            "{id}: {after:?}"
+        );
+    }
+}
+
+#[test]
+fn the_answer_to_an_update_shows_the_newest() {
+    let home = Idp::new("home", "ES256");
+    let crowd = Crowd::new();
+    let ids: Vec<String> = (0..10).map(|number| format!("user-{number}")).collect();
+    for id in &ids {
+        crowd.jwt_user(id, "home", "user", HOUR);
+    }
+    let server = crowd.start_with_issuers(&[&home]);
+    for id in &ids {
+        let began = Timestamp::now().to_string();
+        // So soon that the file does not have it yet.
+        last_login(&server.bearer(&home.jwt(id)));
+        let body = json!({"role": "auditor", "is_blocked": false, "auto_groups": []});
+        let put = server.owner.put(&format!("/api/users/{id}"), body).ok();
+        assert!(
+            put["last_login"].as_str().unwrap() >= began.as_str(),
+            "{put}"
+        );
+        assert_eq!(put["last_login"], seen(&server, id));
+    }
 }

@@ -13,13 +13,13 @@ use crate::support::{
 };
 
 /// A good token of an issuer by any key.
-fn signed(idp: &Idp, key: &SigningKey, user: &str) -> String {
+pub fn signed(idp: &Idp, key: &SigningKey, user: &str) -> String {
     let claims = idp.claims(user, json!({}));
     key.sign(&key.header().to_string(), &claims.to_string())
 }
 
 /// 200, or why not.
-fn outcome(client: &Client) -> String {
+pub fn outcome(client: &Client) -> String {
     let answer = client.get("/api/users/current");
     match answer.status {
         200 => "200".to_owned(),
@@ -28,7 +28,7 @@ fn outcome(client: &Client) -> String {
 }
 
 #[track_caller]
-fn soon(what: &str, mut ask: impl FnMut() -> bool) {
+pub fn soon(what: &str, mut ask: impl FnMut() -> bool) {
     let since = Instant::now();
     eventually(what, || ask().then_some(()));
     assert!(since.elapsed() < SOON, "{what}: {:?}", since.elapsed());
@@ -39,7 +39,7 @@ fn write_settings(server: &Server, idps: &[&Idp]) {
     put_in_place(&server.folder.path().join("netbird-auth.toml"), &text);
 }
 
-fn put_in_place(path: &Path, text: &str) {
+pub fn put_in_place(path: &Path, text: &str) {
     let new = path.with_extension("new");
     fs::write(&new, text).unwrap();
     fs::rename(new, path).unwrap();
@@ -61,20 +61,20 @@ fn metric(server: &Server, name: &str) -> f64 {
     values.next().unwrap().parse().unwrap()
 }
 
-fn warnings(server: &Server) -> Option<Value> {
+pub fn warnings(server: &Server) -> Option<Value> {
     let ready = server.anonymous().get("/readyz").ok();
     assert_eq!(ready["status"], "ready");
     ready.get("warnings").cloned()
 }
 
 /// Waits until the files were read once more in vain.
-fn failed_again(server: &Server) {
+pub fn failed_again(server: &Server) {
     let failures = || metric(server, "netbird_auth_issuers_failed_reloads_total");
     let before = failures();
     eventually("it fails again", || (failures() > before).then_some(()));
 }
 
-const METRICS: &str = "[metrics]\nlisten = \"127.0.0.1:0\"\n";
+pub const METRICS: &str = "[metrics]\nlisten = \"127.0.0.1:0\"\n";
 
 #[test]
 fn another_key_is_in_force_soon_however_its_file_was_changed() {

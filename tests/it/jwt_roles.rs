@@ -7,7 +7,7 @@ use crate::support::{
     start_with_issuers, start_with_owner, write_issuers,
 };
 
-fn idp(name: &str) -> Idp {
+pub fn idp(name: &str) -> Idp {
     Idp::new(name, "ES256")
         .with("unknown_users = \"create\"")
         .with("role_claim = \"groups\"")
@@ -15,11 +15,11 @@ fn idp(name: &str) -> Idp {
 }
 
 /// A token issued so many seconds ago.
-fn jwt(idp: &Idp, id: &str, groups: Value, age: i64) -> String {
+pub fn jwt(idp: &Idp, id: &str, groups: Value, age: i64) -> String {
     idp.jwt_with(id, json!({"groups": groups, "iat": now() - age}))
 }
 
-fn role(client: &Client) -> String {
+pub fn role(client: &Client) -> String {
     let me = client.get("/api/users/current").ok();
     me["role"].as_str().unwrap().to_owned()
 }
@@ -31,7 +31,7 @@ fn decided(server: &Server, id: &str) -> Vec<String> {
     roles.map(|told| told.1).collect()
 }
 
-fn put(server: &Server, id: &str, role: &str) {
+pub fn put(server: &Server, id: &str, role: &str) {
     let body = json!({"role": role, "is_blocked": false, "auto_groups": []});
     server.owner.put(&format!("/api/users/{id}"), body).ok();
 }

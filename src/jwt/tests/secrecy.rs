@@ -51,3 +51,13 @@ fn no_message_holds_a_byte_of_a_secret() {
         }
     }
 }
+
+#[test]
+fn the_text_of_a_key_is_gone_once_the_key_is_read() {
+    let mut settings = home("HS256");
+    settings.keys.push(named(jwk(&oct(40))));
+    let loaded = load(settings).unwrap();
+    let issuer = only(&loaded);
+    assert!(issuer.settings.keys.is_empty(), "it stands there still");
+    assert_eq!(issuer.keys.len(), 1);
+}
