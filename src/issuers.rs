@@ -1,5 +1,6 @@
 //! The issuers in force, and taking over what changes in their files.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -62,10 +63,14 @@ impl Issuers {
 
     /// What is not in the set is dead on the next request.
     fn replace(&self, set: IssuerSet) {
+        let before = names_of_keys(&self.current());
         *self.current.write() = Arc::new(Verifier::new(set));
         self.trouble.lock().take();
+        let after = names_of_keys(&self.current());
         let (issuers, keys) = self.counts();
-        log::info!("the issuers were read anew (issuers: {issuers}, keys: {keys})");
+        let new = listed("new", after.difference(&before));
+        let gone = listed("gone", before.difference(&after));
+        log::info!("the issuers were read anew (issuers: {issuers}, keys: {keys}{new}{gone})");
     }
 
     /// Logged for whoever asked for the reload, else once for as long as the reason stays the same.
@@ -79,14 +84,44 @@ impl Issuers {
     }
 }
 
+/// Issuer, `kid` and thumbprint of each key: with another thumbprint it is another key.
+fn names_of_keys(verifier: &Verifier) -> BTreeSet<[String; 3]> {
+    let issuers = verifier.issuers().iter();
+    let keys = issuers.flat_map(|issuer| issuer.keys.iter().map(move |key| (issuer, key)));
+    keys.map(|(issuer, key)| {
+        let kid = key.kid.as_deref();
+        let kid = kid.map_or_else(|| "without kid".to_owned(), |kid| format!("{kid:?}"));
+        let thumbprint = key.thumbprint.clone().unwrap_or_default();
+        [issuer.settings.name.to_string(), kid, thumbprint]
+    })
+    .collect()
+}
+
+fn listed<'k>(what: &str, keys: impl Iterator<Item = &'k [String; 3]>) -> String {
+    let keys = keys.map(|[issuer, kid, _]| format!("{issuer} {kid}"));
+    let keys: Vec<_> = keys.collect();
+    match keys.is_empty() {
+        true => String::new(),
+        false => format!("; {what}: {}", keys.join(", ")),
+    }
+}
+
 /// Where the issuers are read from.
 pub struct Source {
-    /// The settings file that was found at the start; no other is read later.
-    pub file: Option<PathBuf>,
+    /// The settings.
+    pub origin: Origin,
     /// The environment of this process.
     pub environment: Environment,
-    /// What the settings say of issuers, where there is no file to read that from again.
-    pub settings: Vec<IssuerSettings>,
+}
+
+/// Where the settings of the issuers stand, as it was at the start: no other place is looked at later.
+pub enum Origin {
+    /// A file, which is read again.
+    File(PathBuf),
+    /// What was read once, and can't be read again: a pipe.
+    Once(Vec<IssuerSettings>),
+    /// There was no file.
+    Nowhere,
 }
 
 /// Why the issuers can't be read.
@@ -105,6 +140,8 @@ pub struct Watch {
     issuers: Arc<Issuers>,
     source: Source,
     seen: Vec<Print>,
+    /// What was told of the keys that were skipped.
+    skipped: Vec<String>,
 }
 
 /// A file's state: while it is the same, nobody has written the file or put another in its place.
@@ -132,13 +169,15 @@ impl Watch {
     /// The first fault.
     pub fn start(source: Source) -> Result<(Arc<Issuers>, Self), SourceFault> {
         let mut seen = Vec::new();
-        let set = source.read(&mut seen)?;
+        let Loaded { set, warnings } = source.read(&mut seen)?;
         let issuers = Arc::new(Issuers::new(set));
-        let watch = Self {
+        let mut watch = Self {
             issuers: Arc::clone(&issuers),
             source,
             seen,
+            skipped: Vec::new(),
         };
+        watch.tell(warnings);
         Ok((issuers, watch))
     }
 
@@ -162,14 +201,31 @@ impl Watch {
     /// All or nothing: what is in force stays where anything is wrong.
     fn reload(&mut self, is_asked: bool) {
         let Self { source, seen, .. } = self;
+        if matches!(source.origin, Origin::Nowhere) {
+            log::warn!(
+                "no settings file was found at the start, so none is read now: restart the server"
+            );
+            return;
+        }
         // A bug there must not end the watch: keys that are taken away would live on, unseen.
         let read = catch_unwind(AssertUnwindSafe(|| source.read(seen)));
         match read {
-            Ok(Ok(set)) => self.issuers.replace(set),
+            Ok(Ok(Loaded { set, warnings })) => {
+                self.tell(warnings);
+                self.issuers.replace(set);
+            }
             Ok(Err(fault)) => self.issuers.failed(fault.to_string(), is_asked),
             Err(_) => self
                 .issuers
                 .failed("a bug, see the log".to_owned(), is_asked),
+        }
+    }
+
+    /// Once for as long as they stay the same: a key set may hold such keys for ever.
+    fn tell(&mut self, skipped: Vec<String>) {
+        if skipped != self.skipped {
+            skipped.iter().for_each(|warning| log::warn!("{warning}"));
+            self.skipped = skipped;
         }
     }
 }
@@ -177,24 +233,21 @@ impl Watch {
 impl Source {
     /// Reads the settings, then the keys that they name. `seen` gets the state of each file from
     /// before it was read: what is written meanwhile is seen as a change.
-    fn read(&self, seen: &mut Vec<Print>) -> Result<IssuerSet, SourceFault> {
-        let settings = match &self.file {
-            None => self.settings.clone(),
-            Some(file) => {
+    fn read(&self, seen: &mut Vec<Print>) -> Result<Loaded, SourceFault> {
+        let settings = match &self.origin {
+            Origin::Nowhere => Vec::new(),
+            Origin::Once(settings) => settings.clone(),
+            Origin::File(file) => {
                 let print = Print::of(file);
                 seen.retain(|seen| seen.path != *file);
                 seen.push(print);
                 config::load_again(file, &self.environment)?.config.issuers
             }
         };
-        seen.retain(|seen| Some(&seen.path) == self.file.as_ref());
+        seen.retain(|seen| matches!(&self.origin, Origin::File(file) if *file == seen.path));
         let keys = settings.iter().flat_map(IssuerSettings::files);
         seen.extend(keys.map(Print::of));
-        let Loaded { set, warnings } = IssuerSet::load(settings)?;
-        for warning in warnings {
-            log::warn!("{warning}");
-        }
-        Ok(set)
+        Ok(IssuerSet::load(settings)?)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use clap::Subcommand;
 
+use super::database::owner_id;
 use super::failure::Failure;
 use super::jwt::printable;
 use super::output::{self, fields, or_dash, table};
@@ -37,6 +38,14 @@ impl ConfigCommand {
                 owner.check(&config.issuers)?;
             }
         }
+        let unused = config.bootstrap.owner_identity.as_ref().and_then(|owner| {
+            let id = owner_id(&config.database.path).filter(|id| *id != owner.id)?;
+            Some(format!(
+                "bootstrap.owner_id is not used: the database has its owner, {}; 'netbird-auth user \
+                 update ID --role owner' moves the role",
+                printable(id.as_str())
+            ))
+        });
         let jwt::Loaded {
             set,
             warnings: skipped,
@@ -92,7 +101,7 @@ impl ConfigCommand {
         for issuer in set.iter() {
             output::print(&describe(issuer))?;
         }
-        for warning in warnings.iter().chain(&skipped) {
+        for warning in warnings.iter().chain(&skipped).chain(&unused) {
             output::tell(warning);
         }
         output::tell("the configuration is valid");

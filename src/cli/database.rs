@@ -8,7 +8,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use super::failure::Failure;
 use crate::change::{Changed, Refused};
 use crate::clock::Timestamp;
-use crate::store::{self, StoreError};
+use crate::store::{self, Presence, StoreError};
 use crate::user::{User, UserId};
 
 /// How long a command waits while a server writes.
@@ -17,6 +17,16 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Opens the database of the configuration, which must exist.
 pub(super) fn open(path: &Path) -> Result<Connection, Failure> {
     Ok(store::open_writer(path, PATIENCE)?)
+}
+
+/// The owner's id, where the database can be looked at. It is never changed for that, not even to
+/// the newest schema.
+pub(super) fn owner_id(path: &Path) -> Option<UserId> {
+    if store::inspect(path).ok()? != Presence::Ours {
+        return None;
+    }
+    let connection = store::open_as_it_is(path).ok()?;
+    Some(store::owner(&connection).ok()??.id)
 }
 
 /// Makes one change, which is on the disk when this returns.

@@ -17,6 +17,7 @@ use crate::config::Config;
 use crate::jwt::{self, Inspection, IssuerSet, UnknownUsers, Verified};
 use crate::policy;
 use crate::store::{self, Presence};
+use crate::user::{Role, User};
 
 /// More than any JWT that passes; what is longer is the wrong file.
 const LONGEST: u64 = 64 * 1024;
@@ -39,12 +40,17 @@ impl JwtCommand {
             let message = "there is no JWT: put it into a file, or pipe it in";
             return Err(Failure::Usage(message.to_owned()));
         }
+        if is_access_token(token) {
+            let message = "this is a token, not a JWT: it passes by itself, also without an issuer";
+            return Err(Failure::Usage(message.to_owned()));
+        }
         let set = IssuerSet::load(config.issuers)?.set;
         let now = Timestamp::now();
         let inspection = jwt::inspect(&set, token, now);
         output::print(&report(&inspection, &set, now))?;
+        let no_address = inspection.no_address();
         match inspection.result {
-            Ok(verified) => user(verified, &config.database.path),
+            Ok(verified) => user(verified, no_address, &config.database.path),
             Err(fault) => Err(Failure::Denied(format!("it would not pass: {fault}"))),
         }
     }
@@ -62,6 +68,15 @@ fn bare(text: &[u8]) -> &[u8] {
         }
         _ => text,
     }
+}
+
+/// Whether it is one of this program's own tokens, which is never shown.
+fn is_access_token(text: &[u8]) -> bool {
+    let token = match text.split_at_checked(5) {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case(b"Token") => token.trim_ascii(),
+        _ => text,
+    };
+    token.starts_with(b"nbp_")
 }
 
 fn read(file: Option<&Path>) -> Result<Zeroizing<Vec<u8>>, Failure> {
@@ -109,14 +124,17 @@ fn report(inspection: &Inspection, set: &IssuerSet, now: Timestamp) -> String {
             text.push_str(&format!("      {}\n", printable(&hint)));
         }
     }
+    if let Some(role) = inspection.role() {
+        text.push_str(&printable(&format!("role     {role}")));
+        text.push('\n');
+    }
     text
 }
 
 /// Whether the one whom a good JWT is for may pass.
-fn user(verified: Verified, database: &Path) -> Result<(), Failure> {
-    let id = printable(verified.user_id.as_str());
-    let issuer = verified.issuer.settings.name.clone();
+fn user(verified: Verified, no_address: Option<String>, database: &Path) -> Result<(), Failure> {
     let login = Login(verified.into());
+    let id = printable(login.0.user_id.as_str());
     if store::inspect(database)? == Presence::Absent {
         let path = database.display();
         output::tell(&format!(
@@ -127,30 +145,101 @@ fn user(verified: Verified, database: &Path) -> Result<(), Failure> {
     let denied = |reason: &str| Err(Failure::Denied(format!("it would not pass: {reason}")));
     match store::user_by_id(&open(database)?, login.0.user_id.as_str())? {
         Some(user) if !login.is_of(&user) => denied(&format!(
-            "unknown user: {id} is a user, but not one of issuer {issuer}"
+            "unknown user: {id} is {}, not a user of issuer {}",
+            whose(&user),
+            login.0.issuer.settings.name
         )),
         Some(user) => match policy::admit(&user) {
             Err(reason) => denied(&format!("{reason} ({id})")),
             Ok(()) => {
-                let role = login.role_for(&user).unwrap_or(user.role);
-                output::tell(&format!("it would pass, as {id} with the role {role}"));
+                output::tell(&format!("it would pass, as {id} {}", role(&login, &user)));
                 Ok(())
             }
         },
         None if login.creates() => {
-            let pending = login.0.issuer.settings.unknown_users == UnknownUsers::CreatePending;
-            let then = if pending {
-                ", who waits for an approval"
-            } else {
-                ""
-            };
-            output::tell(&format!("it would pass, and make the user {id}{then}"));
+            output::tell(&format!("it would pass, {}", made(&login, no_address)));
             Ok(())
         }
-        None => denied(&format!(
-            "unknown user: {id}; 'netbird-auth user create --id ID --issuer {issuer}' makes one, \
-             or every login does with unknown_users = \"create\""
-        )),
+        None => denied(&format!("unknown user: {id}; {}", remedy(&login))),
+    }
+}
+
+fn whose(user: &User) -> String {
+    match &*user.issuer {
+        _ if user.is_service => "a service user".to_owned(),
+        "" => "a user of no issuer".to_owned(),
+        issuer => format!("a user of issuer {}", printable(issuer)),
+    }
+}
+
+/// The role with which a user would pass, and why not the one that the JWT has.
+fn role(login: &Login, user: &User) -> String {
+    let own = login.0.role.filter(|own| *own != user.role);
+    match (login.role_for(user), own) {
+        (Some(role), _) => format!("with the role {role}"),
+        (None, Some(_)) if user.role == Role::Owner => {
+            "with the role owner, which no JWT takes away".to_owned()
+        }
+        (None, Some(own)) => {
+            let given = user.role_issued_at.map(|moment| format!(" at {moment}"));
+            format!(
+                "with the role {}, which was given later{} and holds against {own} of this JWT",
+                user.role,
+                given.unwrap_or_default()
+            )
+        }
+        (None, None) => format!("with the role {}", user.role),
+    }
+}
+
+/// The user whom the first login makes.
+fn made(login: &Login, no_address: Option<String>) -> String {
+    let Verified {
+        user_id,
+        name,
+        email,
+        role,
+        issuer,
+        ..
+    } = &*login.0;
+    let address = match no_address {
+        Some(reason) => format!("without an address: {reason}"),
+        None => email.as_str().to_owned(),
+    };
+    let then = match issuer.settings.unknown_users {
+        UnknownUsers::CreatePending => ", who waits for an approval",
+        UnknownUsers::Create | UnknownUsers::Reject => "",
+    };
+    let role = role.unwrap_or(Role::User);
+    printable(&format!(
+        "and make the user {user_id} ({}, {address}) with the role {role}{then}",
+        name.as_str()
+    ))
+}
+
+/// What makes somebody a user who is none.
+fn remedy(login: &Login) -> String {
+    let Verified {
+        user_id,
+        email,
+        issuer,
+        ..
+    } = &*login.0;
+    format!(
+        "'netbird-auth user create --id {} --issuer {} --name NAME --email {}' makes one, or every \
+         login does with unknown_users = \"create\"",
+        word(user_id.as_str(), "ID"),
+        word(&issuer.settings.name, "ISSUER"),
+        word(email.as_str(), "EMAIL")
+    )
+}
+
+/// A text as it may be typed into any shell, else a placeholder: it is a stranger's text.
+fn word<'t>(text: &'t str, placeholder: &'t str) -> &'t str {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._@:+".contains(&byte);
+    match text.bytes().all(is_plain) && !text.is_empty() && !text.starts_with('-') {
+        true => text,
+        false => placeholder,
     }
 }
 

@@ -23,7 +23,8 @@ use crate::config::{self, Environment, Loaded};
 use failure::Failure;
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 not found, \
-                          4 denied or already there.\nEvery setting: netbird-auth.toml, or NETBIRD_AUTH_<SECTION>__<KEY>.";
+                          4 denied or already there, or it would not pass.\nEvery setting: netbird-auth.toml. Every setting but [[issuer]]: also \
+                          NETBIRD_AUTH_<SECTION>__<KEY>.";
 
 /// NetBird's API authentication: one binary, one SQLite file.
 #[derive(Parser)]

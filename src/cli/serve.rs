@@ -1,5 +1,6 @@
 //! `serve`: the first start, and every later one.
 
+use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
@@ -17,7 +18,8 @@ use crate::app::App;
 use crate::clock::Timestamp;
 use crate::config::{Bootstrap, Config, Environment, Loaded};
 use crate::first_start::{self, OwnerTokenFile};
-use crate::issuers::{Issuers, Source, Watch};
+use crate::index::Index;
+use crate::issuers::{Issuers, Origin, Source, Watch};
 use crate::jwt::{self, IssuerSettings};
 use crate::logging;
 use crate::metrics::Metrics;
@@ -27,6 +29,9 @@ use crate::writer::{Start, Writer, WriterThread};
 
 /// How long the start waits for a database that another program has locked.
 const START_PATIENCE: Duration = Duration::from_millis(500);
+
+/// Users that are looked at in one go.
+const PAGE: usize = 1000;
 
 #[derive(Args)]
 pub(super) struct Serve {
@@ -55,16 +60,15 @@ impl Serve {
             log::warn!("{warning}");
         }
         jwt::self_test().map_err(|fault| Failure::Failed(fault.to_string()))?;
-        // What is no regular file, such as a pipe, can't be read again.
-        let file = file.filter(|file| file.is_file());
-        let settings = match file {
-            Some(_) => Vec::new(),
-            None => config.issuers.clone(),
+        let origin = match file {
+            None => Origin::Nowhere,
+            Some(file) if file.is_file() => Origin::File(file),
+            // What is no regular file, such as a pipe, can't be read again.
+            Some(_) => Origin::Once(config.issuers.clone()),
         };
         let source = Source {
-            file,
+            origin,
             environment,
-            settings,
         };
         let (issuers, watch) = Watch::start(source)?;
         let path = config.database.path.clone();
@@ -104,6 +108,12 @@ impl Serve {
             log::warn!(
                 "there is no owner: whoever sends the first POST /api/setup becomes it; \
                  'netbird-auth bootstrap' makes one too"
+            );
+        }
+        for (issuer, users) in users_without_issuer(&app.index, &app.issuers) {
+            log::warn!(
+                "users bound to the issuer {issuer:?}, which is not configured: {users}; \
+                 no JWT is of them"
             );
         }
         if let Some(metrics) = &listeners.metrics {
@@ -197,6 +207,24 @@ fn open(
         netbird_messages: config.compat.netbird_messages,
     };
     Ok((Arc::new(app), thread))
+}
+
+/// How many users are bound to each name that no issuer has, as after a change of its name.
+fn users_without_issuer(index: &Index, issuers: &Issuers) -> BTreeMap<Box<str>, usize> {
+    let verifier = issuers.current();
+    let (mut counts, mut last) = (BTreeMap::new(), None);
+    loop {
+        let page = index.users_after(last, PAGE);
+        let Some(user) = page.last() else {
+            return counts;
+        };
+        last = Some(user.number);
+        let names = page.iter().map(|user| &user.issuer);
+        let names = names.filter(|name| !name.is_empty());
+        for name in names.filter(|name| verifier.issuers().by_name(name).is_none()) {
+            *counts.entry(name.clone()).or_default() += 1;
+        }
+    }
 }
 
 fn bind(config: &Config) -> Result<Listeners, Failure> {

@@ -165,26 +165,39 @@ impl Create {
         if self.format.json {
             return show(&user, &self.format);
         }
+        let login = match &*user.issuer {
+            "" => String::new(),
+            issuer => format!(" they log in with a JWT of {issuer};"),
+        };
         output::tell(&format!(
-            "made the user; 'netbird-auth token create --user {}' makes a token",
+            "made the user;{login} 'netbird-auth token create --user {}' makes a token",
             user.id
         ));
         output::print(&format!("{}\n", user.id))
     }
 
     fn issuer(&self, known: &[IssuerSettings]) -> Result<Box<str>, Failure> {
+        let names: Vec<_> = known.iter().map(|issuer| &*issuer.name).collect();
         let mut known = known.iter().map(|issuer| &issuer.name);
         let found = match &self.issuer {
             _ if self.service => None,
             None => known.next(),
             Some(name) => {
                 let found = known.find(|known| ***known == **name);
-                let message =
-                    "--issuer is not a configured issuer; 'netbird-auth config check' shows them";
-                Some(found.ok_or_else(|| Failure::Usage(message.to_owned()))?)
+                Some(found.ok_or_else(|| Failure::Usage(unknown_issuer(&names)))?)
             }
         };
         Ok(found.cloned().unwrap_or_default())
+    }
+}
+
+fn unknown_issuer(names: &[&str]) -> String {
+    match names.is_empty() {
+        true => "--issuer: no issuer is configured; see [[issuer]] in netbird-auth.toml".to_owned(),
+        false => format!(
+            "--issuer is not a configured issuer; there are {}",
+            names.join(", ")
+        ),
     }
 }
 

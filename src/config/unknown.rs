@@ -118,6 +118,11 @@ pub(super) fn in_environment(
         .setting_names()
         .find(|name| !known.iter().any(|known| known == name));
     let Some(wrong) = wrong else { return Ok(()) };
+    if wrong.starts_with(&format!("{PREFIX}ISSUER__")) {
+        return Err(ConfigError::new(format!(
+            "{wrong} is no setting; [[issuer]] stands in the file only"
+        )));
+    }
     // All share the prefix, which says nothing of how near they are.
     let rest = |name: &'_ str| name.strip_prefix(PREFIX).map(str::to_owned);
     let names: Vec<String> = known.iter().filter_map(|name| rest(name)).collect();

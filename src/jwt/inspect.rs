@@ -5,10 +5,10 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::check::{self, Unverified, decode};
-use super::{Check, Issuer, IssuerSet, JwtFault, Verified};
+use super::{Algorithm, Check, Issuer, IssuerSet, JwtFault, Key, Verified};
 use crate::clock::Timestamp;
 use crate::json::parse_object;
-use crate::user::UserId;
+use crate::user::{Name, UserId};
 
 const DAY: u64 = 24 * 60 * 60;
 
@@ -58,6 +58,30 @@ impl Inspection {
         })
     }
 
+    /// How a claim decides the role, where one does, and where every check passes: nothing else of
+    /// the token counts.
+    pub fn role(&self) -> Option<String> {
+        let verified = self.result.as_ref().ok()?;
+        let role = verified.issuer.settings.role_claim.as_ref()?;
+        Some(role.explain(self.payload.as_ref()?))
+    }
+
+    /// Why somebody who becomes a user by the token gets no e-mail address.
+    pub fn no_address(&self) -> Option<String> {
+        let verified = self.result.as_ref().ok()?;
+        if !verified.email.as_str().is_empty() {
+            return None;
+        }
+        let claim = &verified.issuer.settings.email_claim;
+        Some(match self.payload.as_ref()?.get(&**claim) {
+            None => format!("{claim} is absent"),
+            Some(Value::String(address)) if Name::parse_email(address).is_ok() => {
+                "email_verified is not true".to_owned()
+            }
+            Some(_) => format!("{claim} is no address"),
+        })
+    }
+
     /// What the token has and what was expected, for the check that did not pass.
     pub fn hint(&self, set: &IssuerSet, now: Timestamp) -> Option<String> {
         let (fault, payload) = (self.result.as_ref().err()?, self.payload.as_ref()?);
@@ -95,19 +119,29 @@ impl Inspection {
                 all(&settings?.typ)
             ),
             Check::Key => {
-                let keys = self.issuer.as_ref()?.keys.iter().map(|key| {
-                    let kid = key
-                        .kid
-                        .as_deref()
-                        .map_or("without kid".to_owned(), |kid| format!("{kid:?}"));
-                    format!("{kid} for {}", key.algorithm)
-                });
-                let keys: Vec<_> = keys.collect();
+                let keys: Vec<_> = self.issuer.as_ref()?.keys.iter().map(described).collect();
                 format!(
                     "kid is {}, alg {}; the issuer's keys: {}",
                     header("kid")?,
                     header("alg")?,
                     keys.join(", ")
+                )
+            }
+            Check::Signature => {
+                let issuer = self.issuer.as_ref()?;
+                let header = self.header.as_ref()?;
+                let kid = header.get("kid").and_then(Value::as_str);
+                let algorithm = header.get("alg").and_then(Value::as_str)?;
+                let key = issuer.key(kid, Algorithm::parse(algorithm).ok()?).ok()?;
+                // Of a shared secret it would help whoever guesses it.
+                let thumbprint = key.thumbprint.as_deref();
+                let thumbprint = thumbprint.map_or_else(
+                    || "a shared secret".to_owned(),
+                    |thumbprint| format!("thumbprint {thumbprint}"),
+                );
+                format!(
+                    "the key here is {}, {thumbprint}: compare with the issuer's",
+                    described(key)
                 )
             }
             Check::Audience => {
@@ -136,6 +170,12 @@ impl Inspection {
             _ => return None,
         })
     }
+}
+
+fn described(key: &Key) -> String {
+    let kid = key.kid.as_deref();
+    let kid = kid.map_or("without kid".to_owned(), |kid| format!("{kid:?}"));
+    format!("{kid} for {}", key.algorithm)
 }
 
 fn moment(payload: &Map<String, Value>, name: &str) -> String {

@@ -31,8 +31,11 @@ impl Object {
     }
 
     /// The keys of a set.
-    pub(super) fn keys(&self) -> Option<&Vec<Value>> {
-        self.0.get("keys").and_then(Value::as_array)
+    pub(super) fn keys(&self) -> Result<&Vec<Value>, KeyFault> {
+        match self.0.get("keys") {
+            None if self.0.contains_key("jwks_uri") => Err(KeyFault::Discovery),
+            keys => keys.and_then(Value::as_array).ok_or(KeyFault::NoKeys),
+        }
     }
 
     /// As a key by itself.

@@ -13,6 +13,12 @@ pub(super) enum KeyFault {
     Syntax,
     #[error("not a JSON object")]
     NotAnObject,
+    #[error("this is a web page, not a key set: save what the provider's jwks_uri names")]
+    WebPage,
+    #[error("this is the discovery document: save what its jwks_uri names")]
+    Discovery,
+    #[error("there is no array \"keys\"")]
+    NoKeys,
     #[error("a name stands twice in one JSON object")]
     DuplicateName,
     #[error("{0} is missing")]

@@ -105,10 +105,11 @@ impl<'a> Reading<'a> {
 
     /// A key set: what is not for us is skipped, what is broken or dangerous is refused.
     fn set(&mut self, place: &str, text: &[u8]) -> Result<(), LoadFault> {
-        let set = Object::parse(text).map_err(|reason| fault(place, reason))?;
-        let keys = set
-            .keys()
-            .ok_or_else(|| fault(place, "there is no array \"keys\""))?;
+        let set = Object::parse(text).map_err(|reason| match text.trim_ascii_start() {
+            [b'<', ..] => fault(place, KeyFault::WebPage),
+            _ => fault(place, reason),
+        })?;
+        let keys = set.keys().map_err(|reason| fault(place, reason))?;
         let wanted = Wanted::of_set(self.settings);
         for (index, value) in keys.iter().enumerate() {
             let mut place = format!("{place}: key {}", index + 1);

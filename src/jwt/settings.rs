@@ -122,4 +122,32 @@ impl RoleClaim {
         let role = roles.min().copied().unwrap_or(Role::User);
         role.max(self.max)
     }
+
+    /// How [`Self::decide`] comes to its role, for the person who wonders.
+    pub fn explain(&self, claims: &Map<String, Value>) -> String {
+        let name = &self.claim;
+        let without_max = Self {
+            max: Role::Owner,
+            ..self.clone()
+        };
+        let (role, decided) = (without_max.decide(claims), self.decide(claims));
+        let found = match claims.get(&**name) {
+            None => format!("{name} is absent, so user"),
+            Some(Value::Object(_)) => format!("{name} is an object, which is not read, so user"),
+            Some(value) => {
+                let values = value
+                    .as_array()
+                    .map_or(std::slice::from_ref(value), Vec::as_slice);
+                let mut values = values.iter().filter_map(Value::as_str);
+                match values.any(|value| self.map.contains_key(value)) {
+                    true => format!("{name} is {value}: {role}"),
+                    false => format!("{name} is {value}: role_map has none of it, so user"),
+                }
+            }
+        };
+        match role == decided {
+            true => found,
+            false => format!("{found}, but at most {decided} (max_role)"),
+        }
+    }
 }

@@ -19,7 +19,7 @@ pub use create::{create_database, discard_unfinished, is_unfinished};
 pub use identity::{FileIdentity, ServerLock};
 pub use inspect::{Presence, inspect};
 pub use migrate::{migrate, rewrite_version};
-pub use open::{open_readers, open_writer};
+pub use open::{open_as_it_is, open_readers, open_writer};
 pub use paths::write_new_private_file;
 pub use tokens::{
     LoadedToken, NewToken, Token, count_tokens, delete_token, hashes_of_user, insert_token,

@@ -48,6 +48,18 @@ fn prepare(path: &Path, patience: Duration) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
+/// Opens a database to look at it as it is: nothing is migrated, and a log that was left is not played
+/// in. No file of another owner is left beside it, as a connection that only reads would do.
+///
+/// # Errors
+/// When the file can't be opened.
+pub fn open_as_it_is(path: &Path) -> Result<Connection, StoreError> {
+    let has_log = beside(&real(path), "-wal").exists();
+    let connection = connect(path, Duration::ZERO)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, has_log)?;
+    Ok(connection)
+}
+
 /// Opens the pool of readers. The writer's connection must be open already: it sets the journal.
 ///
 /// # Errors

@@ -9,6 +9,7 @@ use netbird_auth::clock::Timestamp;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::jwt_cli_check::thumbprint;
 use crate::support::{Idp, SigningKey, base64url, netbird_auth, now, write_issuers};
 
 /// What a command said.
@@ -57,12 +58,12 @@ pub fn run(folder: &Path, arguments: &[&str], input: &[u8]) -> Said {
     }
 }
 
-fn inspect(folder: &Path, token: &str) -> Said {
+pub fn inspect(folder: &Path, token: &str) -> Said {
     run(folder, &["jwt", "inspect"], token.as_bytes())
 }
 
 /// A folder with the settings of issuers, and a database with `ann`, a user of the first one.
-fn folder_with_ann(idps: &[&Idp]) -> TempDir {
+pub fn folder_with_ann(idps: &[&Idp]) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     write_issuers(folder.path(), idps);
     assert_eq!(run(folder.path(), &["bootstrap"], b"").code, Some(0));
@@ -140,6 +141,10 @@ fn the_check_that_a_jwt_fails_is_named_with_its_reason_and_what_was_expected() {
     let audience = "aud is \"x\"; accepted: \"netbird\"";
     let key = "alg \"ES256\"; the issuer's keys: \"home-1\" for ES256";
     let keys = |kid: &str| format!("kid is \"{kid}\", {key}");
+    let signature = format!(
+        "the key here is \"home-1\" for ES256, thumbprint {}: compare with the issuer's",
+        thumbprint(&home.key.jwk())
+    );
     let known = "configured: \"https://home.home.arpa\", \"https://work.home.arpa\"";
     #[rustfmt::skip]
     let table: Vec<(usize, String, &str, String)> = vec![
@@ -156,7 +161,7 @@ fn the_check_that_a_jwt_fails_is_named_with_its_reason_and_what_was_expected() {
         (8, with_header("typ", json!("x")), "wrong JWT type", "typ is \"x\"; accepted: \"JWT\", \"at+jwt\"".into()),
         (9, with_header("kid", json!("x")), "unknown key", keys("x")),
         (9, with_header("alg", json!("RS256")), "JWT algorithm is not the key's", keys("home-1").replace("alg \"ES", "alg \"RS")),
-        (10, forged, "bad signature", String::new()),
+        (10, forged, "bad signature", signature),
         (11, with("aud", json!("x")), "wrong audience", audience.to_owned()),
         (11, without("aud"), "wrong audience", audience.replace("\"x\"", "absent")),
         (12, with("exp", json!(past)), "expired token", format!("exp is {}; now is 20", at(past))),
@@ -213,29 +218,56 @@ fn what_becomes_of_the_user_of_a_good_jwt_is_told() {
     let users = || database.query_row("SELECT count(*) FROM users", (), |row| row.get::<_, u32>(0));
     let before = users().unwrap();
 
-    let table: [(&Idp, &str, i32, &[&str]); 8] = [
-        (&home, "eve", 4, &["unknown user: eve", "--issuer home"]),
+    let table: [(&Idp, &str, i32, &[&str]); 11] = [
+        (
+            &home,
+            "eve",
+            4,
+            &[
+                "unknown user: eve; 'netbird-auth user create --id eve --issuer home --name NAME \
+                 --email EMAIL' makes one",
+            ],
+        ),
+        (
+            &home,
+            "e ve",
+            4,
+            &["unknown user: e ve; ", "--id ID --issuer home "],
+        ),
+        (&home, "-eve", 4, &["--id ID --issuer home "]),
+        (&home, "e|$(ve)", 4, &["--id ID --issuer home "]),
         (
             &home,
             "wim",
             4,
-            &["unknown user: wim", "not one of issuer home"],
+            &["unknown user: wim is a user of issuer work, not a user of issuer home"],
         ),
         (
             &open,
             "ann",
             4,
-            &["unknown user: ann", "not one of issuer open"],
+            &["unknown user: ann is a user of issuer home, not a user of issuer open"],
         ),
-        (&home, "ci", 4, &["unknown user: ci"]),
+        (&home, "ci", 4, &["unknown user: ci is a service user, not"]),
         (&home, "bea", 4, &["user is blocked (bea)"]),
         (&home, "pia", 4, &["user is pending approval (pia)"]),
-        (&open, "eve", 0, &["it would pass", "make the user eve\n"]),
+        (
+            &open,
+            "eve",
+            0,
+            &[
+                "it would pass",
+                "make the user eve (eve, without an address: email is absent) with the role user\n",
+            ],
+        ),
         (
             &waiting,
             "eve",
             0,
-            &["make the user eve", "waits for an approval"],
+            &[
+                "make the user eve (",
+                "with the role user, who waits for an approval",
+            ],
         ),
     ];
     for (idp, id, code, words) in table {

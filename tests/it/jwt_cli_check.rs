@@ -24,7 +24,7 @@ fn all(output: &Output) -> String {
 }
 
 /// RFC 7638 §3: the required members, in the order of their names, hashed.
-fn thumbprint(jwk: &Value) -> String {
+pub fn thumbprint(jwk: &Value) -> String {
     let members = match jwk["kty"].as_str().unwrap() {
         "RSA" => format!(r#"{{"e":{},"kty":"RSA","n":{}}}"#, jwk["e"], jwk["n"]),
         "EC" => format!(

@@ -31,7 +31,7 @@ fn what_is_no_jwt_is_told_clearly_and_a_token_as_argument_is_not_repeated() {
         (&[], b"", 2, empty),
         (&[], b" \r\n\t", 2, empty),
         (&[], b"Bearer \n", 2, empty),
-        (&[], pat.as_bytes(), 4, "not three parts"),
+        (&[], pat.as_bytes(), 2, "this is a token, not a JWT"),
         (&[], b"a.b.c", 4, "not base64url"),
         (&[], b"\xff\x00.\xfe.\x1b[2J", 4, "not base64url"),
         (&[], &long, 4, "JWT over 8 KiB"),
@@ -67,7 +67,14 @@ fn help_is_there_and_names_exit_code_4_where_a_jwt_does_not_pass() {
         said.out.split_whitespace().collect::<Vec<_>>().join(" ")
     };
     let table: [(&[&str], &[&str]); 5] = [
-        (&[], &["jwt Look at", "4 denied"]),
+        (
+            &[],
+            &[
+                "jwt Look at",
+                "4 denied or already there, or it would not pass.",
+                "Every setting but [[issuer]]: also NETBIRD_AUTH_",
+            ],
+        ),
         (&["jwt"], &["inspect Say"]),
         (
             &["jwt", "inspect"],
@@ -99,16 +106,24 @@ fn a_user_made_for_an_issuer_is_shown_with_it_and_logs_in_with_its_jwts() {
         let email = format!("{id}@home.arpa");
         let made = create(&[&["--id", id, "--email", &email][..], issuer].concat());
         assert_eq!(made.status.code(), Some(0));
+        let told = String::from_utf8(made.stderr).unwrap();
+        let by = match issuer {
+            [] => "home",
+            _ => "work",
+        };
+        let told_by =
+            format!("made the user; they log in with a JWT of {by}; 'netbird-auth token ");
+        assert!(told.starts_with(&told_by), "{told}");
     }
     assert_eq!(create(&["--service", "--id", "ci"]).status.code(), Some(0));
     let refused: [(&[&str], &str); 4] = [
         (
             &["--email", "a@home.arpa", "--issuer", "nowhere"],
-            "config check",
+            "--issuer is not a configured issuer; there are home, work\n",
         ),
         (
             &["--email", "a@home.arpa", "--issuer", "HOME"],
-            "config check",
+            "there are home, work\n",
         ),
         (&["--email", "a@home.arpa", "--issuer", ""], "--issuer"),
         (&["--service", "--issuer", "work"], "--issuer"),
@@ -158,6 +173,20 @@ fn a_user_made_for_an_issuer_is_shown_with_it_and_logs_in_with_its_jwts() {
 }
 
 #[test]
+fn an_issuer_is_asked_for_where_none_is_configured() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = ["user", "create", "--name", "n", "--email", "a@home.arpa"];
+    let said = run(
+        folder.path(),
+        &[&arguments[..], &["--issuer", "home"]].concat(),
+        b"",
+    );
+    let told = "--issuer: no issuer is configured; see [[issuer]] in netbird-auth.toml\n";
+    assert_eq!(said.code, Some(2), "{}", said.err);
+    assert!(said.err.ends_with(told), "{}", said.err);
+}
+
+#[test]
 fn bootstrap_makes_the_owner_whom_the_configuration_names_at_an_issuer() {
     let (home, work) = (Idp::new("home", "ES256"), Idp::new("work", "EdDSA"));
     let folder = Arc::new(tempfile::tempdir().unwrap());
@@ -176,6 +205,22 @@ fn bootstrap_makes_the_owner_whom_the_configuration_names_at_an_issuer() {
         "{}",
         made.err
     );
+
+    let check = || {
+        let said = run(folder.path(), &["config", "check"], b"");
+        assert_eq!(said.code, Some(0), "{}", said.err);
+        said.err
+    };
+    let unused = "bootstrap.owner_id is not used: the database has its owner, olga|1; 'netbird-auth \
+                  user update ID --role owner' moves the role\n";
+    assert!(!check().contains("owner_id"));
+    let good = fs::read_to_string(&file).unwrap();
+    fs::write(&file, good.replace("olga|1", "olga")).unwrap();
+    assert!(check().starts_with(unused), "{}", check());
+    for beside in ["test.db-wal", "test.db-shm"] {
+        assert!(!folder.path().join(beside).exists(), "{beside} is left");
+    }
+    fs::write(&file, good).unwrap();
 
     let server = Server::start_in(folder, &[], made.out.trim().to_owned());
     assert_eq!(server.owner_id, "olga|1");

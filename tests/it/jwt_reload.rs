@@ -243,7 +243,12 @@ fn one_bad_issuer_keeps_the_others_as_they_were() {
 fn the_signal_does_not_end_a_server_without_issuers_and_settings() {
     let server = Server::start();
     server.signal(Signal::HUP);
-    server.log_line("read anew");
+    let line = server.log_line("no settings file was found at the start, so none is read now");
+    assert!(
+        line.contains("WARN") && line.ends_with(": restart the server"),
+        "{line}"
+    );
+    assert!(!server.log().iter().any(|line| line.contains("read anew")));
     server.owner.get("/api/users/current").ok();
     assert_eq!(warnings(&server), None);
     assert_eq!(server.stop().0, Some(0));

@@ -93,11 +93,18 @@ fn a_server_without_settings_takes_none_that_appear_later() {
     let ann = server.bearer(&home.jwt("ann"));
     write_issuers(server.folder.path(), &[&home]);
     write_usual(&server, &home);
-    for _ in 0..3 {
-        hang_up(&server);
+    let told = || {
+        let log = server.log().into_iter();
+        log.filter(|line| line.contains("no settings file was found at the start"))
+            .count()
+    };
+    for before in 0..3 {
+        server.signal(Signal::HUP);
+        eventually("it is told", || (told() > before).then_some(()));
         assert_eq!(outcome(&ann), "unknown issuer");
         assert_eq!(warnings(&server), None);
     }
+    assert_eq!(reloads(&server), 0);
     let server = server.restart();
     assert_eq!(
         outcome(&ann_of(&server, &home)),

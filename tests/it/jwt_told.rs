@@ -3,9 +3,10 @@
 use std::sync::Barrier;
 
 use rustix::process::Signal;
+use serde_json::{Value, json};
 
 use crate::jwt_reload::{METRICS, failed_again, put_in_place, soon, warnings};
-use crate::support::{Idp, Server, eventually, start_with_issuers};
+use crate::support::{Idp, Server, SigningKey, eventually, start_with_issuers};
 
 fn lines(server: &Server, text: &str) -> usize {
     let log = server.log().into_iter();
@@ -66,4 +67,78 @@ fn a_first_login_is_told_once_however_many_requests_come_and_a_pending_one_never
     logins.sort_unstable();
     let expected: Vec<String> = (0..8).map(|number| format!("user-{number}")).collect();
     assert_eq!(logins, expected);
+}
+
+#[test]
+fn which_keys_came_and_went_is_told_and_a_skipped_key_only_where_that_is_news() {
+    let home = Idp::new("home", "ES256");
+    let server = start_with_issuers(&[&home]);
+    let other = |kid: &str| {
+        let mut jwk = home.key.jwk();
+        jwk["kid"] = json!(kid);
+        jwk["use"] = json!("enc");
+        jwk
+    };
+    let two = SigningKey::new("home-2", "ES256").jwk();
+    let one = home.key.jwk();
+    // Another key with an id that is there.
+    let changed = SigningKey::new("home-2", "ES256").jwk();
+    let mut nameless = SigningKey::new("home-2", "ES256").jwk();
+    nameless.as_object_mut().unwrap().remove("kid");
+    let skipped = || lines(&server, "skipped");
+    let table: [(&[Value], &str, usize); 8] = [
+        (std::slice::from_ref(&one), "keys: 1)", 0),
+        (
+            &[one.clone(), two.clone()],
+            "keys: 2; new: home \"home-2\")",
+            0,
+        ),
+        (
+            &[two.clone(), other("a")],
+            "keys: 1; gone: home \"home-1\")",
+            1,
+        ),
+        (&[two.clone(), other("a")], "keys: 1)", 1),
+        (
+            &[changed.clone(), other("a")],
+            "keys: 1; new: home \"home-2\"; gone: home \"home-2\")",
+            1,
+        ),
+        (&[changed.clone(), other("a"), other("b")], "keys: 1)", 3),
+        (std::slice::from_ref(&changed), "keys: 1)", 3),
+        (
+            &[nameless, other("a")],
+            "keys: 1; new: home without kid; gone: home \"home-2\")",
+            4,
+        ),
+    ];
+    for (keys, told, warnings) in table {
+        let before = lines(&server, "read anew");
+        home.write_jwks(server.folder.path(), keys);
+        eventually("read anew", || {
+            (lines(&server, "read anew") > before).then_some(())
+        });
+        let log = server.log();
+        let mut reloads = log.iter().filter(|line| line.contains("read anew"));
+        let line = reloads.nth(before).unwrap();
+        assert!(line.ends_with(told), "{told}: {line}");
+        assert_eq!(skipped(), warnings, "{told}");
+    }
+}
+
+#[test]
+fn users_of_an_issuer_that_is_gone_are_counted_at_the_start() {
+    let (home, work) = (Idp::new("home", "ES256"), Idp::new("work", "EdDSA"));
+    let server = start_with_issuers(&[&home, &work]);
+    for (id, issuer) in [("ann", "home"), ("bob", "work"), ("wim", "work")] {
+        server.invite(id, issuer, "user");
+    }
+    assert_eq!(lines(&server, "users bound to"), 0);
+    put_in_place(
+        &server.folder.path().join("netbird-auth.toml"),
+        &home.toml(),
+    );
+    let server = server.restart();
+    server.log_line("users bound to the issuer \"work\", which is not configured: 2; no JWT");
+    assert_eq!(lines(&server, "users bound to"), 1);
 }

@@ -34,6 +34,7 @@ mod jwt_checks;
 mod jwt_claims;
 mod jwt_cli;
 mod jwt_cli_check;
+mod jwt_cli_roles;
 mod jwt_cli_users;
 mod jwt_config_check;
 mod jwt_confusion;

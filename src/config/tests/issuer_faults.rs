@@ -171,11 +171,13 @@ fn the_owner_is_known_at_an_issuer_by_both_settings_or_none() {
 
 #[test]
 fn no_variable_is_a_setting_of_an_issuer() {
-    let message = fault(LEAST, &[("NETBIRD_AUTH_ISSUER__NAME", "home")]);
-    assert!(
-        message.starts_with("NETBIRD_AUTH_ISSUER__NAME is no setting; "),
-        "{message}"
-    );
+    for name in ["NAME", "", "KEY__PEM"] {
+        let name = format!("NETBIRD_AUTH_ISSUER__{name}");
+        assert_eq!(
+            fault(LEAST, &[(&name, "home")]),
+            format!("{name} is no setting; [[issuer]] stands in the file only")
+        );
+    }
 }
 
 #[test]

@@ -22,6 +22,18 @@ fn a_file_that_is_no_key_set_is_refused() {
         ),
         ("{}", r#"there is no array "keys""#),
         (r#"{"keys":{}}"#, r#"there is no array "keys""#),
+        (
+            "\n <!DOCTYPE html>",
+            "this is a web page, not a key set: save what the provider's jwks_uri names",
+        ),
+        (
+            r#"{"issuer":"https://id.home.arpa","jwks_uri":"https://id.home.arpa/keys"}"#,
+            "this is the discovery document: save what its jwks_uri names",
+        ),
+        (
+            r#"{"keys":{},"jwks_uri":"x"}"#,
+            r#"there is no array "keys""#,
+        ),
         (r#"{"keys":[1]}"#, "key 1: not a JSON object"),
         (r#"{"keys":[[]]}"#, "key 1: not a JSON object"),
     ];
