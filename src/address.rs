@@ -27,6 +27,28 @@ pub fn client_address<'a>(
     client
 }
 
+/// As [`client_address`], where a proxy must tell it: `None` where the list is missing, or cannot be read
+/// as far as it counts. The proxy's own address in its place could be one that is admitted.
+pub fn forwarded_client<'a>(
+    peer: IpAddr,
+    forwarded_for: impl DoubleEndedIterator<Item = &'a str>,
+    trusted_proxies: &[IpNet],
+) -> Option<IpAddr> {
+    let trusted = |address: &IpAddr| trusted_proxies.iter().any(|net| net.contains(address));
+    let mut client = None;
+    let mut hops = forwarded_for
+        .rev()
+        .flat_map(|line| line.rsplit(','))
+        .map(str::trim);
+    while client.is_none_or(|client| trusted(&client)) && trusted(&peer.to_canonical()) {
+        match hops.next() {
+            Some(hop) => client = Some(parse_hop(hop)?),
+            None => break,
+        }
+    }
+    client
+}
+
 /// Some proxies write a port behind the address.
 fn parse_hop(hop: &str) -> Option<IpAddr> {
     let with_port = || hop.parse().ok().map(|hop: std::net::SocketAddr| hop.ip());
@@ -37,6 +59,31 @@ fn parse_hop(hop: &str) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_client_that_no_proxy_tells_is_none() {
+        let nets: Vec<IpNet> = ["127.0.0.0/8", "10.0.0.0/8"]
+            .map(|net| net.parse().unwrap())
+            .into();
+        let table: &[(&str, &[&str], Option<&str>)] = &[
+            ("127.0.0.1", &[], None),
+            ("127.0.0.1", &[""], None),
+            ("127.0.0.1", &["fe80::1%eth0"], None),
+            ("127.0.0.1", &["unix:"], None),
+            ("127.0.0.1", &["203.0.113.9, garbage"], None),
+            ("127.0.0.1", &["203.0.113.9, garbage, 10.0.0.7"], None),
+            ("127.0.0.1", &["garbage, 203.0.113.9"], Some("203.0.113.9")),
+            ("127.0.0.1", &["203.0.113.9, 10.0.0.7"], Some("203.0.113.9")),
+            ("127.0.0.1", &["10.0.0.7"], Some("10.0.0.7")),
+            ("::ffff:127.0.0.1", &["203.0.113.9"], Some("203.0.113.9")),
+            ("192.0.2.1", &["203.0.113.9"], None),
+        ];
+        for (peer, lines, expected) in table {
+            let client = forwarded_client(peer.parse().unwrap(), lines.iter().copied(), &nets);
+            let client = client.map(|client| client.to_string());
+            assert_eq!(client.as_deref(), *expected, "{peer} {lines:?}");
+        }
+    }
 
     #[test]
     fn the_list_is_read_from_the_right_through_trusted_proxies_only() {

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use actix_web::http::header::HeaderName;
 use ipnet::IpNet;
 
 use crate::error::ApiError;
+use crate::forward::ForwardAuth;
 use crate::index::Index;
 use crate::issuers::Issuers;
 use crate::metrics::Metrics;
@@ -21,6 +23,10 @@ pub struct App {
     pub writer: Writer,
     /// For what is not in memory: names and dates of tokens, audit events.
     pub readers: Readers,
+    /// Rules for other people's sites.
+    pub forward_auth: ForwardAuth,
+    /// Its headers, made once.
+    pub identity_headers: IdentityHeaderNames,
     /// Counters.
     pub metrics: Metrics,
     /// Whose `X-Forwarded-For` is believed.
@@ -29,6 +35,36 @@ pub struct App {
     pub cors_origins: Vec<String>,
     /// NetBird's wording for refusals.
     pub netbird_messages: bool,
+}
+
+/// The names of headers in [`ForwardAuth`], made once.
+#[allow(missing_docs, reason = "the names are the documentation")]
+pub struct IdentityHeaderNames {
+    pub api_key: Option<HeaderName>,
+    pub user: HeaderName,
+    pub name: HeaderName,
+    pub email: HeaderName,
+    pub groups: HeaderName,
+    pub token_id: HeaderName,
+}
+
+impl IdentityHeaderNames {
+    /// `None` for a name that is none; the configuration lets none in.
+    pub fn of(settings: &ForwardAuth) -> Option<Self> {
+        let header = |name: &str| HeaderName::try_from(name).ok();
+        let names = &settings.headers;
+        Some(Self {
+            api_key: match &settings.api_key_header {
+                Some(name) => Some(header(name)?),
+                None => None,
+            },
+            user: header(&names.user)?,
+            name: header(&names.name)?,
+            email: header(&names.email)?,
+            groups: header(&names.groups)?,
+            token_id: header(&names.token_id)?,
+        })
+    }
 }
 
 impl App {

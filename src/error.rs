@@ -11,6 +11,7 @@ use actix_web::http::header::{ALLOW, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE}
 use actix_web::{HttpResponse, HttpResponseBuilder};
 
 use crate::change::{Missing, Refused};
+use crate::forward::{Denial, OriginalFault};
 use crate::index::Rejected;
 use crate::json::JsonFault;
 use crate::jwt::JwtFault;
@@ -27,6 +28,9 @@ pub enum AuthFault {
     /// More than one `Authorization` header.
     #[error("more than one authorization header")]
     Doubled,
+    /// Two different credentials in one request to `/auth/verify`.
+    #[error("more than one credential")]
+    Conflicting,
     /// Not `<scheme> <credential>` with one space.
     #[error("malformed authorization header")]
     Malformed,
@@ -68,6 +72,12 @@ pub enum ApiError {
     /// 403.
     #[error(transparent)]
     Forbidden(#[from] Denied),
+    /// 403 of `/auth/verify`: what the proxy says can't be understood or believed.
+    #[error(transparent)]
+    Original(#[from] OriginalFault),
+    /// 403 of `/auth/verify`: somebody known whom no rule admits.
+    #[error(transparent)]
+    NotAdmitted(#[from] Denial),
     /// 404: the path, the user or the token.
     #[error("{0} not found")]
     NotFound(&'static str),
@@ -147,7 +157,7 @@ impl ApiError {
         match self {
             Self::BadRequest(_) | Self::Json(_) => StatusCode::BAD_REQUEST,
             Self::Unauthorized(_) => StatusCode::UNAUTHORIZED,
-            Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::Forbidden(_) | Self::Original(_) | Self::NotAdmitted(_) => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Conflict(_) => StatusCode::CONFLICT,
@@ -167,6 +177,7 @@ impl ApiError {
             Self::Unauthorized(fault) => match fault {
                 AuthFault::Missing => "missing credentials",
                 AuthFault::Doubled => "more than one authorization header",
+                AuthFault::Conflicting => "more than one credential",
                 AuthFault::Malformed | AuthFault::NoScheme => "malformed authorization header",
                 AuthFault::Scheme => "unknown authorization scheme",
                 AuthFault::Token(TokenFault::Malformed) => "malformed token",
@@ -179,6 +190,10 @@ impl ApiError {
             Self::Forbidden(Denied::Blocked) => "user is blocked",
             Self::Forbidden(Denied::Pending) => "user is pending approval",
             Self::Forbidden(_) => "permission denied",
+            Self::Original(OriginalFault::Untrusted) => "untrusted proxy",
+            Self::Original(_) => "forwarded request not understood",
+            Self::NotAdmitted(Denial::NoRule { .. }) => "no rule matches",
+            Self::NotAdmitted(_) => "no rule admits",
             Self::NotFound(_) => "not found",
             Self::Method(_) => "method not allowed",
             Self::Conflict(_) => "conflict",
@@ -195,7 +210,9 @@ impl ApiError {
     fn message(&self, netbird_messages: bool) -> Cow<'static, str> {
         match self {
             Self::Unauthorized(_) if !netbird_messages => "unauthorized".into(),
-            Self::Forbidden(_) if !netbird_messages => "forbidden".into(),
+            Self::Forbidden(_) | Self::Original(_) | Self::NotAdmitted(_) if !netbird_messages => {
+                "forbidden".into()
+            }
             Self::Unauthorized(AuthFault::Missing | AuthFault::NoScheme | AuthFault::Scheme) => {
                 "no valid authentication provided".into()
             }
@@ -209,7 +226,9 @@ impl ApiError {
             Self::Forbidden(Denied::OthersTokens) => {
                 "admin role required to perform this action".into()
             }
-            Self::Forbidden(_) => "permission denied".into(),
+            Self::Forbidden(_) | Self::Original(_) | Self::NotAdmitted(_) => {
+                "permission denied".into()
+            }
             other => other.to_string().into(),
         }
     }
@@ -220,11 +239,11 @@ impl ApiError {
         let mut response = HttpResponseBuilder::new(status);
         match self {
             Self::Unauthorized(fault) => challenge(&mut response, *fault),
-            Self::Forbidden(denied) => {
+            Self::Forbidden(_) | Self::Original(_) | Self::NotAdmitted(_) => {
                 let mut header = String::from("Bearer realm=\"netbird-auth\"");
                 let _ = write!(
                     header,
-                    ", error=\"insufficient_scope\", error_description=\"{denied}\""
+                    ", error=\"insufficient_scope\", error_description=\"{self}\""
                 );
                 response
                     .append_header((WWW_AUTHENTICATE, header))
@@ -239,7 +258,10 @@ impl ApiError {
             _ => {}
         }
         let reason = match self {
-            Self::Unauthorized(_) | Self::Forbidden(_) => Some(self.to_string()),
+            Self::Unauthorized(_)
+            | Self::Forbidden(_)
+            | Self::Original(_)
+            | Self::NotAdmitted(_) => Some(self.to_string()),
             _ => None,
         };
         let body = Body {

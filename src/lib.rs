@@ -16,6 +16,7 @@ pub mod token;
 pub mod user;
 pub mod policy;
 pub mod jwt;
+pub mod forward;
 pub mod config;
 pub mod issuers;
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::clock::Timestamp;
+use crate::xid::Xid;
 
 /// Longest user id, name or e-mail address, in bytes.
 pub const LONGEST_TEXT: usize = 255;
@@ -280,6 +281,8 @@ pub struct Caller {
     pub user: Arc<User>,
     /// What was shown.
     pub credential: Credential,
+    /// The token's id on the wire, where it was one.
+    pub token_id: Option<Xid>,
 }
 
 /// How a caller was authenticated.

@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use crate::clock::Timestamp;
 
 const LENGTH: usize = 20;
+/// 20 characters have 100 bits, 12 bytes have 96.
+const STRAY: u32 = 4;
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghijklmnopqrstuv";
 
 /// An id that no other process or moment gives: token ids and request ids.
@@ -45,25 +47,38 @@ impl Xid {
             .then_some(Self(bytes))
     }
 
+    /// The 12 bytes; less to keep a million of. An id whose last character has stray bits, which
+    /// none of ours has, loses them.
+    pub fn to_bytes(self) -> [u8; 12] {
+        let value = |letter| ALPHABET.iter().position(|known| *known == letter);
+        let bits = self.0.into_iter().fold(0u128, |bits, letter| {
+            let value = value(letter).and_then(|value| u128::try_from(value).ok());
+            (bits << 5) | value.unwrap_or_default()
+        });
+        let [_, _, _, _, bytes @ ..] = (bits >> STRAY).to_be_bytes();
+        bytes
+    }
+
+    /// From the 12 bytes.
+    pub fn from_bytes(bytes: &[u8; 12]) -> Self {
+        Self::encode(bytes)
+    }
+
     /// The 20 characters.
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 
     fn encode(bytes: &[u8; 12]) -> Self {
+        let mut wide = [0; 16];
+        for (place, byte) in wide.iter_mut().skip(4).zip(bytes) {
+            *place = *byte;
+        }
+        let bits = u128::from_be_bytes(wide) << STRAY;
         let mut text = [b'0'; LENGTH];
-        let (mut bits, mut held) = (0u32, 0u32);
-        let mut next = bytes.iter();
-        for place in &mut text {
-            if held < 5 {
-                bits = (bits << 8) | u32::from(next.next().copied().unwrap_or_default());
-                held += 8;
-            }
-            held -= 5;
-            *place = ALPHABET
-                .get(((bits >> held) & 31) as usize)
-                .copied()
-                .unwrap_or_default();
+        for (place, letter) in text.iter_mut().rev().zip(0..) {
+            let value = (bits >> (5 * letter)) & 31;
+            *place = ALPHABET.get(value as usize).copied().unwrap_or_default();
         }
         Self(text)
     }
@@ -74,7 +89,6 @@ impl std::fmt::Display for Xid {
         f.write_str(self.as_str())
     }
 }
-
 impl std::fmt::Debug for Xid {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.as_str())
@@ -84,6 +98,14 @@ impl std::fmt::Debug for Xid {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_id_is_the_same_from_its_bytes() {
+        for _ in 0..1000 {
+            let id = Xid::new(Timestamp::from_micros(1_700_000_000_000_000));
+            assert_eq!(Xid::from_bytes(&id.to_bytes()).as_str(), id.as_str());
+        }
+    }
 
     /// From the README of rs/xid: this id and the bytes it stands for.
     #[test]

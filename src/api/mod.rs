@@ -1,6 +1,7 @@
 //! The HTTP API: every route on one screen.
 
 mod body;
+mod client;
 mod events;
 mod health;
 mod list;
@@ -9,6 +10,7 @@ mod respond;
 mod setup;
 mod tokens;
 mod users;
+mod verify;
 
 pub use body::LONGEST_BODY;
 pub use respond::respond;
@@ -21,7 +23,8 @@ use crate::error::ApiError;
 /// A path, and what answers each method on it. HEAD goes where GET does.
 pub type Resource = (&'static str, Vec<(Method, Route)>);
 
-/// Every route. Of two patterns that fit a path, the upper one counts.
+/// Every route, but for `/auth/verify`, which takes every method. Of two patterns that fit a path, the
+/// upper one counts.
 #[rustfmt::skip]
 pub fn routes() -> Vec<Resource> {
     use Method as M;
@@ -44,6 +47,8 @@ pub fn routes() -> Vec<Resource> {
 
 /// Puts the routes, the 404 and the 405 into an actix application.
 pub fn configure(config: &mut web::ServiceConfig) {
+    // First, since it is asked most, and with the method of the proxy's choice.
+    config.service(web::resource(verify::PATH).to(verify::verify));
     for (path, methods) in routes() {
         let mut allowed = Vec::new();
         let mut resource = web::resource(path);

@@ -7,12 +7,13 @@ use std::sync::Arc;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use actix_web::http::{ConnectionType, Method, StatusCode, Uri, Version};
+use actix_web::http::{ConnectionType, Method, StatusCode, Version};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpRequest, HttpResponse, web};
+use actix_web::{Error, HttpResponse, web};
 use futures_util::FutureExt;
 
-use crate::address::client_address;
+use super::client::client;
+use super::verify::PATH as VERIFY;
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::error::ApiError;
@@ -20,6 +21,8 @@ use crate::xid::Xid;
 
 /// A path in more encodings than this over one another is not looked through for the log.
 const MOST_ENCODINGS: usize = 4;
+/// Characters of what a proxy asks about, in the log.
+const MOST_ASKED: usize = 200;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const ALLOWED_METHODS: HeaderValue =
     HeaderValue::from_static("GET, HEAD, POST, PUT, DELETE, OPTIONS");
@@ -38,10 +41,10 @@ pub async fn respond(
         return Err(ApiError::Internal.into());
     };
     let id = Xid::new(Timestamp::now());
-    let mut extra = cors(&app, request.headers());
-    if let Ok(id) = HeaderValue::from_str(id.as_str()) {
-        extra.insert(REQUEST_ID, id);
-    }
+    let extra = Extra {
+        id,
+        cors: cors(&app, request.headers()),
+    };
     if is_preflight(&request) {
         let answer = preflight(&extra);
         return Ok(request.into_response(answer));
@@ -53,7 +56,7 @@ pub async fn respond(
         app.metrics
             .not_passed(500, ApiError::Internal.metric_reason());
         log::error!(
-            "request.id" = id.as_str(), "http.method" = method(&verb), "http.path" = path(&uri);
+            "request.id" = id.as_str(), "http.method" = method(&verb), "http.path" = path(uri.path());
             "a handler panicked"
         );
         return Err(Panicked { extra }.into());
@@ -65,13 +68,13 @@ pub async fn respond(
     } else {
         app.metrics.passed();
         log::debug!(
-            "request.id" = id.as_str(), "http.method" = method(&verb), "http.path" = path(&uri),
+            "request.id" = id.as_str(), "http.method" = method(&verb), "http.path" = path(uri.path()),
             "http.status" = status.as_u16();
             "answered"
         );
         response
     };
-    add(&extra, response.headers_mut());
+    extra.put_on(response.headers_mut());
     if is_old {
         // A list of unknown length ends with the connection: HTTP/1.0 knows no chunks (RFC 9112 §6.1).
         let head = response.response_mut().head_mut();
@@ -105,46 +108,60 @@ fn refuse(app: &App, response: ServiceResponse, id: Xid) -> ServiceResponse {
     if log::log_enabled!(level) {
         let request = response.request();
         let client = client(app, request);
-        log::log!(
-            level,
-            "request.id" = id.as_str(), "client.address" = client,
-            "http.method" = method(request.method()), "http.path" = path(request.uri()),
-            "http.status" = status, "reason" = error.to_string();
-            "request refused"
-        );
+        let client = client.map_or_else(|| "unknown".to_owned(), |client| client.to_string());
+        let (verb, place) = (method(request.method()), path(request.path()));
+        if is_verify(place) {
+            log::log!(
+                level,
+                "request.id" = id.as_str(), "client.address" = client,
+                "http.method" = verb, "http.path" = place, "asked" = asked(request.headers()),
+                "http.status" = status, "reason" = error.to_string();
+                "request refused"
+            );
+        } else {
+            log::log!(
+                level,
+                "request.id" = id.as_str(), "client.address" = client,
+                "http.method" = verb, "http.path" = place,
+                "http.status" = status, "reason" = error.to_string();
+                "request refused"
+            );
+        }
     }
     let answer = error.response(app.netbird_messages);
     response.into_response(answer)
 }
 
-fn client(app: &App, request: &HttpRequest) -> String {
-    let lines = request.headers().get_all("X-Forwarded-For");
-    // What is no text is no address: it ends the reading there, rather than being passed over.
-    let lines: Vec<_> = lines
-        .map(|line| String::from_utf8_lossy(line.as_bytes()))
-        .collect();
-    let lines = lines.iter().map(AsRef::as_ref);
-    match request.peer_addr() {
-        Some(peer) => client_address(peer.ip(), lines, &app.trusted_proxies).to_string(),
-        None => "unknown".to_owned(),
-    }
-}
-
 /// For the log: without the query, and never with a token that somebody put there by mistake, in
 /// whatever encoding.
-fn path(uri: &Uri) -> &str {
-    let mut text = Cow::Borrowed(uri.path());
+fn path(path: &str) -> &str {
+    let mut text = Cow::Borrowed(path);
     for _ in 0..MOST_ENCODINGS {
         if ["nbp_", "eyJ"].iter().any(|start| text.contains(start)) {
             return "(holds a token)";
         }
         let decoded = percent_encoding::percent_decode_str(&text).decode_utf8_lossy();
         if decoded == text {
-            return uri.path();
+            return path;
         }
         text = Cow::Owned(decoded.into_owned());
     }
     "(encoded many times)"
+}
+
+/// For the log: which site and path a proxy asks about, as far as it says so.
+fn asked(headers: &HeaderMap) -> String {
+    let text = |name| {
+        let value = headers
+            .get(name)
+            .map(HeaderValue::as_bytes)
+            .unwrap_or_default();
+        let value = String::from_utf8_lossy(value).into_owned();
+        value.chars().take(MOST_ASKED).collect::<String>()
+    };
+    let (host, uri) = (text("X-Forwarded-Host"), text("X-Forwarded-Uri"));
+    let uri = uri.split('?').next().unwrap_or_default();
+    format!("{}{}", path(&host), path(uri))
 }
 
 /// For the log: a method of HTTP's, not whatever stood in its place.
@@ -169,21 +186,30 @@ fn of_status(status: StatusCode) -> ApiError {
 /// Fetch standard, "CORS-preflight request".
 fn is_preflight(request: &ServiceRequest) -> bool {
     let headers = request.headers();
-    request.method() == Method::OPTIONS
+    // What a proxy asks about somebody else's site is not answered for our own.
+    !is_verify(request.path())
+        && request.method() == Method::OPTIONS
         && headers.contains_key(header::ORIGIN)
         && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
 }
 
-fn preflight(extra: &HeaderMap) -> HttpResponse {
+/// Whether a path is that of `/auth/verify`, or meant to be.
+fn is_verify(path: &str) -> bool {
+    let decoded = percent_encoding::percent_decode_str(path).decode_utf8_lossy();
+    let segments = decoded.split('/').filter(|segment| !segment.is_empty());
+    segments.eq(VERIFY.split('/').filter(|segment| !segment.is_empty()))
+}
+
+fn preflight(extra: &Extra) -> HttpResponse {
     let mut response = HttpResponse::NoContent();
-    if extra.contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN) {
+    if extra.cors.contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN) {
         response
             .insert_header((header::ACCESS_CONTROL_ALLOW_METHODS, ALLOWED_METHODS))
             .insert_header((header::ACCESS_CONTROL_ALLOW_HEADERS, ALLOWED_HEADERS))
             .insert_header((header::ACCESS_CONTROL_MAX_AGE, "600"));
     }
     let mut response = response.finish();
-    add(extra, response.headers_mut());
+    extra.put_on(response.headers_mut());
     response
 }
 
@@ -211,16 +237,34 @@ fn cors(app: &App, request: &HeaderMap) -> HeaderMap {
     headers
 }
 
-fn add(extra: &HeaderMap, headers: &mut HeaderMap) {
-    for (name, value) in extra {
-        headers.insert(name.clone(), value.clone());
+/// The headers of every answer.
+struct Extra {
+    id: Xid,
+    /// Mostly empty, which costs nothing.
+    cors: HeaderMap,
+}
+
+impl Extra {
+    fn put_on(&self, headers: &mut HeaderMap) {
+        if let Ok(id) = HeaderValue::from_str(self.id.as_str()) {
+            headers.insert(REQUEST_ID, id);
+        }
+        for (name, value) in &self.cors {
+            headers.insert(name.clone(), value.clone());
+        }
     }
 }
 
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[error("a handler panicked")]
 struct Panicked {
-    extra: HeaderMap,
+    extra: Extra,
+}
+
+impl std::fmt::Debug for Panicked {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Panicked")
+    }
 }
 
 impl actix_web::ResponseError for Panicked {
@@ -230,7 +274,7 @@ impl actix_web::ResponseError for Panicked {
 
     fn error_response(&self) -> HttpResponse {
         let mut response = ApiError::Internal.response(false);
-        add(&self.extra, response.headers_mut());
+        self.extra.put_on(response.headers_mut());
         response
     }
 }
@@ -253,7 +297,7 @@ mod tests {
             (&deep, "(encoded many times)"),
         ];
         for (sent, logged) in table {
-            assert_eq!(path(&sent.parse().unwrap()), logged);
+            assert_eq!(path(sent), logged);
         }
     }
 }

@@ -7,6 +7,7 @@ use super::failure::Failure;
 use super::jwt::printable;
 use super::output::{self, fields, or_dash, table};
 use crate::config::{Loaded, LogFormat, TokenSource};
+use crate::forward::{ForwardAuth, HostPattern, Rule, Unmatched};
 use crate::jwt::{self, Issuer, IssuerSet, UnknownUsers};
 
 const DAY: u64 = 24 * 60 * 60;
@@ -98,6 +99,7 @@ impl ConfigCommand {
                 config.compat.netbird_messages.to_string(),
             ),
         ]))?;
+        output::print(&describe_forward_auth(&config.forward_auth))?;
         for issuer in set.iter() {
             output::print(&describe(issuer))?;
         }
@@ -106,6 +108,78 @@ impl ConfigCommand {
         }
         output::tell("the configuration is valid");
         Ok(())
+    }
+}
+
+/// The settings of forward-auth, and each rule in a line.
+fn describe_forward_auth(settings: &ForwardAuth) -> String {
+    let unmatched = match settings.unmatched {
+        Unmatched::Deny => "deny",
+        Unmatched::Authenticated => "authenticated",
+    };
+    let api_key = settings.api_key_header.as_deref().unwrap_or_default();
+    let headers = &settings.headers;
+    let described = fields(&[
+        ("forward_auth.default", unmatched.to_owned()),
+        ("forward_auth.api_key_header", or_dash(api_key)),
+        ("forward_auth.user_header", headers.user.to_string()),
+        ("forward_auth.name_header", headers.name.to_string()),
+        ("forward_auth.email_header", headers.email.to_string()),
+        ("forward_auth.groups_header", headers.groups.to_string()),
+        ("forward_auth.token_id_header", headers.token_id.to_string()),
+    ]);
+    if settings.rules.is_empty() {
+        return format!("\n{described}");
+    }
+    let headings = [
+        "RULE",
+        "HOST",
+        "PATH",
+        "METHODS",
+        "WHO",
+        "FROM",
+        "PUBLIC",
+        "PREFLIGHT",
+    ];
+    let rules = settings.rules.iter().zip(1..);
+    let rows: Vec<_> = rules.map(|(rule, number)| row(number, rule)).collect();
+    format!("\n{described}\n{}", table(&headings, &rows))
+}
+
+/// What a rule leaves open is `*`.
+fn row(number: u32, rule: &Rule) -> Vec<String> {
+    let host = match &rule.host {
+        HostPattern::Exact(host) => host.to_string(),
+        HostPattern::Below(host) => format!("*.{host}"),
+    };
+    let or_all = |items: Vec<String>| match &items[..] {
+        [] => "*".to_owned(),
+        items => printable(&items.join(", ")),
+    };
+    let yes = |is_so| if is_so { "yes" } else { "no" }.to_owned();
+    vec![
+        number.to_string(),
+        host,
+        or_all(rule.path_prefix.iter().map(ToString::to_string).collect()),
+        or_all(rule.methods.iter().map(ToString::to_string).collect()),
+        who(rule),
+        or_all(rule.client_cidrs.iter().map(ToString::to_string).collect()),
+        yes(rule.public),
+        yes(rule.cors_preflight),
+    ]
+}
+
+fn who(rule: &Rule) -> String {
+    if rule.public {
+        return "everybody".to_owned();
+    }
+    let roles = rule.allow_roles.iter().map(|role| format!("role {role}"));
+    let users = rule.allow_users.iter().map(|id| format!("user {id}"));
+    let services = rule.allow_service_users.then(|| "service users".to_owned());
+    let all: Vec<_> = roles.chain(users).chain(services).collect();
+    match &all[..] {
+        [] => "every user".to_owned(),
+        all => printable(&all.join(", ")),
     }
 }
 

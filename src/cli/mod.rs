@@ -7,6 +7,7 @@
 mod bootstrap;
 mod check;
 mod database;
+mod explain;
 mod failure;
 mod healthcheck;
 mod jwt;
@@ -50,6 +51,8 @@ enum Command {
     /// List, make and revoke tokens
     #[command(subcommand)]
     Token(token::TokenCommand),
+    /// Say what forward-auth would do with a request, rule by rule; exit code 4 where it refuses
+    Explain(explain::Explain),
     /// Look at JSON Web Tokens
     #[command(subcommand)]
     Jwt(jwt::JwtCommand),
@@ -101,6 +104,7 @@ impl Arguments {
             Command::Bootstrap(command) => command.run(loaded.config),
             Command::User(command) => command.run(&loaded.config),
             Command::Token(command) => command.run(&database),
+            Command::Explain(command) => command.run(loaded.config),
             Command::Jwt(command) => command.run(loaded.config),
             Command::Config(command) => command.run(loaded),
             Command::Healthcheck(command) => command.run(&loaded.config.server),

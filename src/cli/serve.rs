@@ -14,7 +14,7 @@ use crossbeam_channel::Sender;
 use super::bootstrap::owner;
 use super::failure::Failure;
 use super::output;
-use crate::app::App;
+use crate::app::{App, IdentityHeaderNames};
 use crate::clock::Timestamp;
 use crate::config::{Bootstrap, Config, Environment, Loaded};
 use crate::first_start::{self, OwnerTokenFile};
@@ -202,6 +202,9 @@ fn open(
         issuers,
         writer,
         readers,
+        identity_headers: IdentityHeaderNames::of(&config.forward_auth)
+            .ok_or_else(|| Failure::Usage("a name in [forward_auth] is no header".to_owned()))?,
+        forward_auth: config.forward_auth.clone(),
         trusted_proxies: config.server.trusted_proxies.clone(),
         cors_origins: config.cors.origins.clone(),
         netbird_messages: config.compat.netbird_messages,

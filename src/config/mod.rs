@@ -2,10 +2,11 @@
 //!
 //! Each setting has one line in `settings.rs` that reads it; the reader notes its name there, and
 //! so knows which names in the file and in the environment are wrong. What may stand in the file
-//! more than once is read in `issuers.rs`, and no variable overrides it.
+//! more than once is read in `forward.rs` and `issuers.rs`, and no variable overrides it.
 
 mod environment;
 mod error;
+mod forward;
 mod issuers;
 mod location;
 mod origin;
@@ -13,6 +14,7 @@ mod owner;
 mod reader;
 mod secret;
 mod settings;
+mod shadow;
 mod table;
 mod unknown;
 mod value;

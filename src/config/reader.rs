@@ -30,6 +30,7 @@ pub(super) struct Reader<'a> {
     environment: &'a Environment,
     known: Vec<Known>,
     lists: Vec<&'static str>,
+    warnings: Vec<String>,
 }
 
 impl<'a> File<'a> {
@@ -74,22 +75,28 @@ impl<'a> File<'a> {
         self.path.parent().unwrap_or(Path::new(""))
     }
 
-    /// The key's place and value. A section that is not a table is an error.
+    /// The keys of a section. One that is not a table is an error.
+    fn section(&self, section: &str) -> Result<Option<&DeTable<'a>>, ConfigError> {
+        let Some((name, content)) = self.table.get_key_value(section) else {
+            return Ok(None);
+        };
+        match content.get_ref() {
+            DeValue::Table(keys) => Ok(Some(keys)),
+            _ => Err(ConfigError::new(format!(
+                "{}: `{section}` must be a section, written [{section}]",
+                self.place(name)
+            ))),
+        }
+    }
+
+    /// The key's place and value.
     fn find(
         &self,
         section: &str,
         key: &str,
     ) -> Result<Option<(String, &DeValue<'a>)>, ConfigError> {
-        let Some((name, content)) = self.table.get_key_value(section) else {
-            return Ok(None);
-        };
-        let DeValue::Table(keys) = content.get_ref() else {
-            return Err(ConfigError::new(format!(
-                "{}: `{section}` must be a section, written [{section}]",
-                self.place(name)
-            )));
-        };
-        let found = keys.get_key_value(key);
+        let keys = self.section(section)?;
+        let found = keys.and_then(|keys| keys.get_key_value(key));
         Ok(found.map(|(name, value)| (self.place(name), value.get_ref())))
     }
 }
@@ -102,6 +109,7 @@ impl<'a> Reader<'a> {
             environment,
             known: Vec::new(),
             lists: Vec::new(),
+            warnings: Vec::new(),
         }
     }
 
@@ -134,13 +142,23 @@ impl<'a> Reader<'a> {
         Ok(value)
     }
 
-    /// The sections that may stand in the file more than once, in their order.
+    /// The sections that may stand in the file more than once, in their order: by themselves, or
+    /// within one that stands there once.
     pub(super) fn tables(&mut self, kind: &'static Kind) -> Result<Vec<Table<'_>>, ConfigError> {
         self.lists.push(kind.path);
-        match &self.file {
-            Some(file) => Table::list(file, &file.table, kind),
-            None => Ok(Vec::new()),
-        }
+        let Some(file) = &self.file else {
+            return Ok(Vec::new());
+        };
+        let within = match kind.path.split_once('.') {
+            Some((section, _)) => file.section(section)?,
+            None => Some(&file.table),
+        };
+        within.map_or_else(|| Ok(Vec::new()), |within| Table::list(file, within, kind))
+    }
+
+    /// Notes what is probably not meant.
+    pub(super) fn warn(&mut self, warning: String) {
+        self.warnings.push(warning);
     }
 
     /// Where a setting was given, for a message about two of them.
@@ -157,13 +175,15 @@ impl<'a> Reader<'a> {
     }
 
     /// Refuses every name in the file and the environment that nobody read; warns of those that are
-    /// only likely to be meant as a setting.
-    pub(super) fn finish(self) -> Result<Vec<String>, ConfigError> {
+    /// only likely to be meant as a setting, after what was noted before.
+    pub(super) fn finish(mut self) -> Result<Vec<String>, ConfigError> {
         if let Some(file) = &self.file {
             super::unknown::in_file(file, &self.known, &self.lists)?;
         }
         super::unknown::in_environment(self.environment, &self.known)?;
-        Ok(super::unknown::likely_meant(self.environment, &self.known))
+        let meant = super::unknown::likely_meant(self.environment, &self.known);
+        self.warnings.extend(meant);
+        Ok(self.warnings)
     }
 
     /// The settings read so far.

@@ -9,7 +9,8 @@ use log::LevelFilter;
 use super::owner::{self, OwnerIdentity};
 use super::reader::Reader;
 use super::secret::{self, TokenSource};
-use super::{ConfigError, issuers, value};
+use super::{ConfigError, forward, issuers, value};
+use crate::forward::ForwardAuth;
 use crate::jwt::IssuerSettings;
 
 const LOOPBACK: [IpNet; 2] = [
@@ -34,6 +35,8 @@ pub struct Config {
     pub cors: Cors,
     /// Likeness to NetBird where it is not needed.
     pub compat: Compat,
+    /// `[forward_auth]`: what a reverse proxy may let pass to other sites.
+    pub forward_auth: ForwardAuth,
     /// `[[issuer]]`: whose JWTs are believed, each with a name and an `iss` of its own.
     pub issuers: Vec<IssuerSettings>,
 }
@@ -184,6 +187,7 @@ impl Config {
             compat: Compat {
                 netbird_messages: reader.get("compat", "netbird_messages", compat.netbird_messages, value::boolean)?,
             },
+            forward_auth: forward::read(reader)?,
             issuers,
         })
     }

@@ -13,7 +13,7 @@ use super::{ConfigError, Environment};
 const NEAR: f64 = 0.7;
 
 /// Refuses the first name in the file that is neither `known` nor one of the `lists`, whose tables
-/// were looked at by [`in_table`].
+/// were looked at by [`in_table`]. A list within a section is written `section.key`.
 pub(super) fn in_file(file: &File<'_>, known: &[Known], lists: &[&str]) -> Result<(), ConfigError> {
     let mut unknown = Vec::new();
     for (name, value) in file.table() {
@@ -25,7 +25,10 @@ pub(super) fn in_file(file: &File<'_>, known: &[Known], lists: &[&str]) -> Resul
             }
             DeValue::Table(keys) => {
                 let known = known.iter().filter(|known| known.section == section);
-                let known: Vec<&str> = known.map(|known| known.key).collect();
+                let within = lists.iter().filter_map(|list| list.split_once('.'));
+                let within = within.filter(|(around, _)| *around == section);
+                let known = known.map(|known| known.key);
+                let known: Vec<&str> = known.chain(within.map(|(_, key)| key)).collect();
                 unknown.extend(unknown_in(&format!("[{section}]"), keys, &known));
             }
             // Known, and not a table: whoever read it has refused it.
@@ -72,6 +75,10 @@ fn unknown_at_top(name: &str, value: &DeValue<'_>, known: &[Known], lists: &[&st
         _ => false,
     };
     if is_section {
+        let within = |list: &&&str| list.split_once('.').is_some_and(|(_, key)| key == name);
+        if let Some(list) = lists.iter().find(within) {
+            return format!("unknown section `{name}`; did you mean `{list}`?");
+        }
         let sections = known.iter().map(|known| known.section);
         let sections = sections.chain(lists.iter().copied());
         return format!("unknown section `{name}`; {}", hint(name, sections));

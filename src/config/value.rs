@@ -150,9 +150,15 @@ pub(super) fn optional_socket_address(given: Given<'_>) -> Result<Option<SocketA
 /// Networks; an address alone is a network of one.
 pub(super) fn networks(given: Given<'_>) -> Result<Vec<IpNet>, Fault> {
     each(given, |item| {
-        parsed(item)
-            .or_else(|| parsed::<IpAddr>(item).map(IpNet::from))
-            .ok_or("must be a network such as 10.0.0.0/8, or an address")
+        let network = parsed(item).or_else(|| parsed::<IpAddr>(item).map(IpNet::from));
+        match network {
+            // Addresses are compared as IPv4 where they are that.
+            Some(IpNet::V6(network)) if network.addr().to_ipv4_mapped().is_some() => {
+                Err("must be written as IPv4")
+            }
+            Some(network) => Ok(network),
+            None => Err("must be a network such as 10.0.0.0/8, or an address"),
+        }
     })
 }
 

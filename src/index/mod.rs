@@ -2,6 +2,7 @@
 //! truth; a request is authenticated here without SQL, without an await, and with locks that a
 //! writer holds for one map operation only.
 
+mod entry;
 mod logins;
 mod mark;
 mod users;
@@ -23,6 +24,7 @@ use crate::policy::{self, Denied};
 use crate::store::{self, LoadedToken};
 use crate::token::TokenHash;
 use crate::user::{Caller, Credential, TokenNumber, User, UserId, UserNumber};
+use entry::Entry;
 use logins::Logins;
 use mark::Mark;
 use users::Users;
@@ -41,14 +43,6 @@ pub struct Index {
 }
 
 type Shard = HashMap<TokenHash, Entry>;
-
-/// 24 bytes, so that a million tokens fit in about 120 MB with their keys.
-struct Entry {
-    expires_at: Timestamp,
-    mark: Mark,
-    token: TokenNumber,
-    user: UserNumber,
-}
 
 /// Why a token does not pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,6 +126,7 @@ impl Index {
         Ok(Caller {
             user,
             credential: Credential::Token(entry.token),
+            token_id: Some(entry.id()),
         })
     }
 
@@ -304,17 +299,6 @@ impl PendingMark {
     /// When the token last passed.
     pub fn last_used(&self) -> Timestamp {
         Mark::time_of(self.seen)
-    }
-}
-
-impl Entry {
-    fn of(token: &LoadedToken) -> Self {
-        Self {
-            expires_at: token.expires_at,
-            mark: Mark::clean_at(token.last_used),
-            token: token.number,
-            user: token.user,
-        }
     }
 }
 

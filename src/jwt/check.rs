@@ -27,7 +27,7 @@ pub(super) struct Unverified<'a> {
     pub(super) payload: Map<String, Value>,
     algorithm: Algorithm,
     /// `header.payload`, which is signed.
-    message: &'a str,
+    message: &'a [u8],
     signature: &'a str,
 }
 
@@ -44,24 +44,35 @@ pub(super) fn check(set: &IssuerSet, text: &[u8], now: Timestamp) -> Result<Veri
         NoKey::Unknown => JwtFault::Key,
         NoKey::Algorithm => JwtFault::OtherAlgorithm,
     })?;
-    if !key.verify(token.message.as_bytes(), token.signature) {
+    if !key.verify(token.message, token.signature) {
         return Err(JwtFault::Signature);
     }
     claims::judge(issuer, &token.payload, now)
 }
 
+/// Whether a text is a JWT, whatever it says: other three-part texts are an app's own.
+///
+/// # Errors
+/// Size, parts, encoding, or a header that is no JSON object with an `alg`.
+pub fn check_form(text: &[u8]) -> Result<(), JwtFault> {
+    let (header, payload, signature) = parts(text)?;
+    let header = parse_object(&decode(header)?).map_err(|_| JwtFault::Header)?;
+    if !header.get("alg").is_some_and(Value::is_string) {
+        return Err(JwtFault::Algorithm);
+    }
+    if payload.is_empty() {
+        return Err(JwtFault::Payload);
+    }
+    [payload, signature]
+        .into_iter()
+        .try_for_each(|part| decode(part).map(drop))
+}
+
 impl<'a> Unverified<'a> {
     /// Everything that needs no issuer.
     pub(super) fn parse(text: &'a [u8]) -> Result<Self, JwtFault> {
-        if text.len() > LONGEST_JWT {
-            return Err(JwtFault::TooLarge);
-        }
-        if text.iter().filter(|byte| **byte == b'.').count() != 2 {
-            return Err(JwtFault::Parts);
-        }
-        let text = std::str::from_utf8(text).map_err(|_| JwtFault::Encoding)?;
-        let (message, signature) = text.rsplit_once('.').ok_or(JwtFault::Parts)?;
-        let (header, payload) = message.split_once('.').ok_or(JwtFault::Parts)?;
+        let (header, payload, signature) = parts(text)?;
+        let message_length = header.len() + 1 + payload.len();
         let (header, payload) = (decode(header)?, decode(payload)?);
         decode(signature)?;
         let header = parse_object(&header).map_err(|_| JwtFault::Header)?;
@@ -79,7 +90,7 @@ impl<'a> Unverified<'a> {
             header,
             payload,
             algorithm,
-            message,
+            message: text.get(..message_length).unwrap_or_default(),
             signature,
         })
     }
@@ -112,6 +123,20 @@ impl<'a> Unverified<'a> {
     fn kid(&self) -> Option<&str> {
         self.header.get("kid").and_then(Value::as_str)
     }
+}
+
+/// Header, payload and signature, as text.
+fn parts(text: &[u8]) -> Result<(&str, &str, &str), JwtFault> {
+    if text.len() > LONGEST_JWT {
+        return Err(JwtFault::TooLarge);
+    }
+    if text.iter().filter(|byte| **byte == b'.').count() != 2 {
+        return Err(JwtFault::Parts);
+    }
+    let text = std::str::from_utf8(text).map_err(|_| JwtFault::Encoding)?;
+    let (header, rest) = text.split_once('.').ok_or(JwtFault::Parts)?;
+    let (payload, signature) = rest.split_once('.').ok_or(JwtFault::Parts)?;
+    Ok((header, payload, signature))
 }
 
 /// Base64url that has one spelling: no padding, no other alphabet, no stray bits.

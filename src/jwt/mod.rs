@@ -29,7 +29,7 @@ mod verifier;
 mod tests;
 
 pub use algorithm::{Algorithm, AlgorithmFault, Family};
-pub use check::LONGEST_JWT;
+pub use check::{LONGEST_JWT, check_form};
 pub use claims::Verified;
 pub use fault::{Check, JwtFault};
 pub use inspect::{Inspection, inspect};

@@ -68,6 +68,8 @@ pub struct LoadedToken {
     pub hash: TokenHash,
     /// Row number.
     pub number: TokenNumber,
+    /// On the wire.
+    pub id: Xid,
     /// Whose it is.
     pub user: UserNumber,
     /// When it ends.
@@ -81,6 +83,7 @@ impl From<&Token> for LoadedToken {
         Self {
             hash: token.hash,
             number: token.number,
+            id: token.id,
             user: token.user,
             expires_at: token.expires_at,
             last_used: token.last_used,
@@ -97,7 +100,7 @@ pub fn load_tokens(
     mut each: impl FnMut(LoadedToken),
 ) -> rusqlite::Result<()> {
     let mut statement = connection.prepare_cached(
-        "SELECT hash, number, user, expires_at, last_used
+        "SELECT hash, number, id, user, expires_at, last_used
          FROM tokens LEFT JOIN token_usage ON token_usage.token = tokens.number",
     )?;
     let mut rows = statement.query(())?;
@@ -105,9 +108,10 @@ pub fn load_tokens(
         each(LoadedToken {
             hash: row.get(0)?,
             number: row.get(1)?,
-            user: row.get(2)?,
-            expires_at: row.get(3)?,
-            last_used: row.get(4)?,
+            id: row.get(2)?,
+            user: row.get(3)?,
+            expires_at: row.get(4)?,
+            last_used: row.get(5)?,
         });
     }
     Ok(())

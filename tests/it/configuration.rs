@@ -83,7 +83,7 @@ fn the_file_is_the_first_of_the_places_and_the_environment_is_over_it() {
 fn a_wrong_setting_ends_the_start_with_2_and_names_file_line_key_and_the_right_name() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("netbird-auth.toml");
-    let table: [(&str, u32, &[&str]); 6] = [
+    let table: [(&str, u32, &[&str]); 7] = [
         ("[server]\n\nlisen = 'x'\n", 3, &["`lisen`", "`listen`"]),
         (
             "[log]\nlevel = 'info'\n[sever]\n",
@@ -106,6 +106,11 @@ fn a_wrong_setting_ends_the_start_with_2_and_names_file_line_key_and_the_right_n
             &["`audience`", "`audiences`", "[[issuer]]"],
         ),
         ("[log\n", 1, &["TOML"]),
+        (
+            "[[forward_auth.rule]]\nhost = 'a'\n\nallow_role = ['admin']\n",
+            4,
+            &["`allow_role`", "`allow_roles`", "[[forward_auth.rule]]"],
+        ),
     ];
     for (text, line, words) in table {
         fs::write(&file, text).unwrap();
@@ -191,4 +196,64 @@ fn a_variable_that_is_only_likely_a_setting_is_passed_over_with_a_warning() {
         ]
     );
     assert_eq!(shown(&mut command, "server.listen"), "127.0.0.1:8080");
+}
+
+#[test]
+fn the_rules_of_forward_auth_are_shown_one_a_line_and_those_of_no_effect_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let rules = r#"
+[forward_auth]
+default = "authenticated"
+api_key_header = ""
+user_header = "X-User"
+[[forward_auth.rule]]
+host = "*.home.arpa"
+path_prefix = "/api/"
+methods = ["GET", "HEAD"]
+allow_roles = ["owner", "admin"]
+allow_users = ["ann\u202e"]
+allow_service_users = true
+client_cidrs = ["10.0.0.0/8", "::1"]
+cors_preflight = true
+[[forward_auth.rule]]
+host = "*.home.arpa"
+public = true
+[[forward_auth.rule]]
+host = "grafana.home.arpa"
+"#;
+    fs::write(folder.path().join("netbird-auth.toml"), rules).unwrap();
+    let output = check(folder.path()).output().unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{told}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    let lines: Vec<String> = text
+        .lines()
+        .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+        .collect();
+    for expected in [
+        "forward_auth.default authenticated",
+        "forward_auth.api_key_header -",
+        "forward_auth.user_header X-User",
+        "forward_auth.name_header Remote-Name",
+        "RULE HOST PATH METHODS WHO FROM PUBLIC PREFLIGHT",
+        "1 *.home.arpa /api GET, HEAD role owner, role admin, user ann\\u{202e}, service users \
+         10.0.0.0/8, ::1/128 no yes",
+        "2 *.home.arpa * * everybody * yes no",
+        "3 grafana.home.arpa * * every user * no no",
+    ] {
+        assert!(
+            lines.iter().any(|line| line == expected),
+            "{expected} is not in {text}"
+        );
+    }
+    let told: Vec<&str> = told.lines().collect();
+    let [warning, _] = told[..] else {
+        panic!("{told:?}")
+    };
+    let expected =
+        "netbird-auth.toml:18: forward_auth rule 3 never matches: rule 2 is for all of it";
+    assert!(warning.ends_with(expected), "{warning}");
+    fs::remove_file(folder.path().join("netbird-auth.toml")).unwrap();
+    let key = "forward_auth.api_key_header";
+    assert_eq!(shown(&mut check(folder.path()), key), "x-api-key");
 }

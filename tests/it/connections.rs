@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpResponse, HttpServer, web};
-use netbird_auth::app::App as State;
+use netbird_auth::app::{App as State, IdentityHeaderNames};
+use netbird_auth::forward::ForwardAuth;
 use netbird_auth::issuers::Issuers;
 use netbird_auth::jwt::IssuerSet;
 use netbird_auth::metrics::Metrics;
@@ -171,6 +172,8 @@ fn state(folder: &std::path::Path) -> (State, WriterThread) {
         issuers,
         writer,
         readers,
+        identity_headers: IdentityHeaderNames::of(&ForwardAuth::default()).unwrap(),
+        forward_auth: ForwardAuth::default(),
         trusted_proxies: Vec::new(),
         cors_origins: vec!["https://dash.example".to_owned()],
         netbird_messages: false,

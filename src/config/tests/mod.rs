@@ -2,6 +2,8 @@
 
 mod faults;
 mod files;
+mod forward;
+mod forward_faults;
 mod issuer_faults;
 mod issuers;
 mod sample;
@@ -49,6 +51,7 @@ fn shown(config: &Config) -> BTreeMap<&'static str, String> {
         metrics,
         cors,
         compat,
+        forward_auth,
         // No variable sets them; they have tests of their own.
         issuers: _,
     } = config;
@@ -58,6 +61,7 @@ fn shown(config: &Config) -> BTreeMap<&'static str, String> {
         Some(TokenSource::Inline(token)) => (token.expose().to_owned(), String::new()),
         Some(TokenSource::File(path)) => (String::new(), path.display().to_string()),
     };
+    let headers = &forward_auth.headers;
     let days = bootstrap.token_days.to_string();
     BTreeMap::from([
         ("server.listen", server.listen.to_string()),
@@ -88,6 +92,19 @@ fn shown(config: &Config) -> BTreeMap<&'static str, String> {
             "compat.netbird_messages",
             compat.netbird_messages.to_string(),
         ),
+        (
+            "forward_auth.default",
+            format!("{:?}", forward_auth.unmatched),
+        ),
+        (
+            "forward_auth.api_key_header",
+            format!("{:?}", forward_auth.api_key_header),
+        ),
+        ("forward_auth.user_header", headers.user.to_string()),
+        ("forward_auth.name_header", headers.name.to_string()),
+        ("forward_auth.email_header", headers.email.to_string()),
+        ("forward_auth.groups_header", headers.groups.to_string()),
+        ("forward_auth.token_id_header", headers.token_id.to_string()),
     ])
 }
 
@@ -141,6 +158,13 @@ fn every_setting_is_overridden_by_its_variable_and_no_other_one_changes() {
             r#"["https://a.b", "http://c:81"]"#,
         ),
         ("compat", "netbird_messages", "true", "true"),
+        ("forward_auth", "default", "authenticated", "Authenticated"),
+        ("forward_auth", "api_key_header", "", "None"),
+        ("forward_auth", "user_header", "X-User", "X-User"),
+        ("forward_auth", "name_header", "X-Name", "X-Name"),
+        ("forward_auth", "email_header", "x-email", "x-email"),
+        ("forward_auth", "groups_header", "X-Groups", "X-Groups"),
+        ("forward_auth", "token_id_header", "X-Id", "X-Id"),
     ];
     let names: Vec<_> = table.iter().map(|row| (row.0, row.1)).collect();
     assert_eq!(names, known_names());

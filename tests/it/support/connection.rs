@@ -52,6 +52,14 @@ impl Connection {
         Response::parse(&text).unwrap()
     }
 
+    /// So many bytes, as they are.
+    #[track_caller]
+    pub fn take(&mut self, length: usize) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        self.bytes(length, &mut bytes);
+        bytes
+    }
+
     /// Whether the server has closed its side; waits for that.
     pub fn is_at_end(&mut self) -> bool {
         match self.0.read(&mut [0]) {

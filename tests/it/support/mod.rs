@@ -2,21 +2,30 @@
 
 mod crowd;
 mod connection;
+mod forward;
 mod http;
 mod json;
 mod jwt;
+mod proxy;
 mod server;
 mod signing;
+mod site;
 mod tokens;
+mod upstream;
 
 pub use connection::Connection;
 pub use crowd::Crowd;
+pub use forward::{VERIFY, basic, original};
 pub use http::{Client, Response};
 pub use json::{human, keys, service, time_of};
 pub use jwt::{Idp, now, start_with_issuers, start_with_owner, write_issuers};
+pub use proxy::Kind;
 pub use server::{Command, Output, Server, id_of, netbird_auth};
 pub use signing::{SigningKey, base64url, hmac_of};
+pub(crate) use site::with_each_proxy;
+pub use site::{HOST, Outcome, Site};
 pub use tokens::{PASSES, Tokens, assert_challenge, judge_and_stop, talkative};
+pub use upstream::Seen;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;

@@ -1,12 +1,17 @@
-//! From the `Authorization` header to a [`Caller`].
+//! From a credential in the headers to a [`Caller`].
 //!
 //! A handler that takes a `Caller` is behind the door; one that does not is open to everybody.
+
+mod anywhere;
+mod header;
+
+pub use anywhere::presented_anywhere;
+pub use header::{Presented, presented};
 
 use std::future::Ready;
 use std::sync::Arc;
 
 use actix_web::dev::Payload;
-use actix_web::http::header::{AUTHORIZATION, HeaderMap};
 use actix_web::{FromRequest, HttpRequest, web};
 use futures_util::future::{Either, LocalBoxFuture};
 
@@ -17,7 +22,6 @@ use crate::error::{ApiError, AuthFault};
 use crate::index::Index;
 use crate::issuers::Issuers;
 use crate::policy;
-use crate::token::TokenHash;
 use crate::user::{Caller, Credential, User};
 use crate::writer::WriteError;
 
@@ -32,7 +36,9 @@ impl FromRequest for Caller {
             return Either::Left(std::future::ready(Err(ApiError::Internal)));
         };
         let now = Timestamp::now();
-        match authenticate(request.headers(), &app.index, &app.issuers, now) {
+        let known = presented(request.headers()).map_err(ApiError::from);
+        let known = known.and_then(|shown| know(&shown, &app.index, &app.issuers, now));
+        match known {
             Ok(Known::Passes(caller)) => Either::Left(std::future::ready(Ok(caller))),
             Ok(Known::LogsIn(login)) => Either::Right(Box::pin(log_in(Arc::clone(app), login))),
             Err(error) => Either::Left(std::future::ready(Err(error))),
@@ -40,27 +46,37 @@ impl FromRequest for Caller {
     }
 }
 
+/// Writes a login, if it is one.
+///
+/// # Errors
+/// 403 for a user who may not pass, 503 for a login that can't be written.
+pub async fn let_in(app: &Arc<App>, known: Known) -> Result<Caller, ApiError> {
+    match known {
+        Known::Passes(caller) => Ok(caller),
+        Known::LogsIn(login) => log_in(Arc::clone(app), login).await,
+    }
+}
+
 /// Whose credential it is.
-enum Known {
+pub enum Known {
     /// Somebody who may pass as they are.
     Passes(Caller),
     /// A good JWT that changes more than the time of the last login.
     LogsIn(Login),
 }
 
-/// Who the headers say is calling: 401 for a credential that is not believed, 403 for a user who may
-/// not pass.
-fn authenticate(
-    headers: &HeaderMap,
+/// Whose credential it is, from memory. A token that passes is marked as used, and a JWT's time of login.
+///
+/// # Errors
+/// 401 for a credential that is not believed, 403 for a user who may not pass.
+pub fn know(
+    shown: &Presented<'_>,
     index: &Index,
     issuers: &Issuers,
     now: Timestamp,
 ) -> Result<Known, ApiError> {
-    match presented(headers)? {
-        Presented::Token(text) => {
-            let hash = TokenHash::of_presented(text).map_err(AuthFault::from)?;
-            Ok(Known::Passes(index.authenticate(&hash, now)?))
-        }
+    match shown {
+        Presented::Token(hash) => Ok(Known::Passes(index.authenticate(hash, now)?)),
         Presented::Jwt(text) => {
             let verified = issuers.current().verify(text, now);
             let login = Login(verified.map_err(AuthFault::from)?);
@@ -118,42 +134,7 @@ fn caller(user: Arc<User>, login: &Login) -> Caller {
     Caller {
         user,
         credential: Credential::Jwt(login.0.good_until),
-    }
-}
-
-enum Presented<'a> {
-    Token(&'a [u8]),
-    Jwt(&'a [u8]),
-}
-
-/// One header, a scheme in any case, exactly one space, the credential (RFC 9110 §11.4).
-fn presented(headers: &HeaderMap) -> Result<Presented<'_>, AuthFault> {
-    let mut values = headers.get_all(AUTHORIZATION);
-    let value = values.next().ok_or(AuthFault::Missing)?;
-    if values.next().is_some() {
-        return Err(AuthFault::Doubled);
-    }
-    let value = value.as_bytes().trim_ascii();
-    let space = value.iter().position(|byte| *byte == b' ');
-    let (scheme, credential) = space
-        .and_then(|space| value.split_at_checked(space))
-        .and_then(|(scheme, rest)| Some((scheme, rest.get(1..)?)))
-        .ok_or(AuthFault::NoScheme)?;
-    let is_token = scheme.eq_ignore_ascii_case(b"Token");
-    if !is_token && !scheme.eq_ignore_ascii_case(b"Bearer") {
-        return Err(AuthFault::Scheme);
-    }
-    // To the end and without a branch, which is faster for a JWT: many bytes are looked at together.
-    let spaces = credential.iter().map(u8::is_ascii_whitespace);
-    if credential.is_empty() || spaces.fold(false, std::ops::BitOr::bitor) {
-        return Err(AuthFault::Malformed);
-    }
-    if is_token || credential.starts_with(b"nbp_") {
-        Ok(Presented::Token(credential))
-    } else if credential.starts_with(b"eyJ") {
-        Ok(Presented::Jwt(credential))
-    } else {
-        Err(AuthFault::Malformed)
+        token_id: None,
     }
 }
 
@@ -161,7 +142,7 @@ fn presented(headers: &HeaderMap) -> Result<Presented<'_>, AuthFault> {
 mod tests {
     use super::*;
     use crate::jwt::IssuerSet;
-    use actix_web::http::header::HeaderValue;
+    use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
     use proptest::prelude::*;
 
     const TOKEN: &str = "nbp_z1pvsg2wP3EzmEou4S679KyTNhov632eyrXe";
@@ -169,7 +150,7 @@ mod tests {
     fn index() -> Index {
         let mut connection = rusqlite::Connection::open_in_memory().unwrap();
         connection
-            .execute_batch(include_str!("../schema.sql"))
+            .execute_batch(include_str!("../../schema.sql"))
             .unwrap();
         crate::store::migrate(&mut connection, std::path::Path::new("")).unwrap();
         Index::load(&connection).unwrap()
@@ -182,7 +163,8 @@ mod tests {
         }
         let now = Timestamp::from_micros(0);
         let issuers = Issuers::new(IssuerSet::default());
-        match authenticate(&headers, &index(), &issuers, now) {
+        let known = presented(&headers).map_err(ApiError::from);
+        match known.and_then(|shown| know(&shown, &index(), &issuers, now)) {
             Err(ApiError::Unauthorized(fault)) => fault,
             _ => panic!("let in, or a 403"),
         }

@@ -1,0 +1,138 @@
+//! `/auth/verify`: a reverse proxy asks whether a request to somebody else's site may pass.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use actix_web::http::header::{
+    ACCESS_CONTROL_REQUEST_METHOD, CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue,
+    InvalidHeaderValue, ORIGIN,
+};
+use actix_web::web::Bytes;
+use actix_web::{HttpRequest, HttpResponse, web};
+use futures_util::StreamExt;
+
+use super::LONGEST_BODY;
+use super::client::behind_proxy;
+use crate::app::App;
+use crate::auth::{know, let_in, presented_anywhere};
+use crate::clock::Timestamp;
+use crate::error::ApiError;
+use crate::forward::{self, NOTHING, Original, OriginalFault, Plan, header_value};
+use crate::user::{Caller, User};
+use crate::xid::Xid;
+
+/// Where it is asked.
+pub const PATH: &str = "/auth/verify";
+
+/// Any method: 200 with who it is, or 401, 403 or 503. It reads memory only.
+pub async fn verify(
+    request: HttpRequest,
+    body: web::Payload,
+    app: web::Data<Arc<App>>,
+) -> Result<HttpResponse, ApiError> {
+    let peer = request.peer_addr().map(|peer| peer.ip().to_canonical());
+    let is_trusted = peer.is_some_and(|peer| {
+        let mut proxies = app.trusted_proxies.iter();
+        proxies.any(|net| net.contains(&peer))
+    });
+    if !is_trusted {
+        return Err(OriginalFault::Untrusted.into());
+    }
+    skip(body).await;
+    let settings = &app.forward_auth;
+    let original = original(request.headers())?;
+    let client = match settings.rules.ask_for_client() {
+        true => behind_proxy(&app, &request),
+        false => None,
+    };
+    let plan = forward::plan(settings, &original, client);
+    if let Plan::Open = plan {
+        return passes(&app, None);
+    }
+    let shown = presented_anywhere(request.headers(), app.identity_headers.api_key.as_ref())?;
+    let known = know(&shown, &app.index, &app.issuers, Timestamp::now())?;
+    // A login is written where somebody may pass only, and nobody becomes a user for nothing.
+    plan.admit_anybody(client, &original)?;
+    let caller = let_in(&app, known).await?;
+    plan.admit(&caller.user, client, &original)?;
+    passes(&app, Some(&caller))
+}
+
+/// Reads a short body that a proxy sent along: unread, it would cost the connection.
+async fn skip(mut body: web::Payload) {
+    let mut length = 0;
+    while let Some(Ok(part)) = body.next().await {
+        length += part.len();
+        if length > LONGEST_BODY {
+            break;
+        }
+    }
+}
+
+static METHOD: HeaderName = HeaderName::from_static("x-forwarded-method");
+static PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+static HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+static URI: HeaderName = HeaderName::from_static("x-forwarded-uri");
+
+/// From four headers and nothing else: a proxy relays the client's copy of what it does not set.
+fn original(headers: &HeaderMap) -> Result<Original, OriginalFault> {
+    let once = |header: &HeaderName, name| {
+        let mut values = headers.get_all(header);
+        match (values.next(), values.next()) {
+            (Some(value), None) => Ok(value.as_bytes()),
+            _ => Err(OriginalFault::NotOnce(name)),
+        }
+    };
+    let says = |name| {
+        let mut values = headers.get_all(name);
+        values.next().is_some_and(|value| !value.is_empty()) && values.next().is_none()
+    };
+    let method = once(&METHOD, "X-Forwarded-Method")?;
+    Original::parse(
+        method,
+        once(&PROTO, "X-Forwarded-Proto")?,
+        once(&HOST, "X-Forwarded-Host")?,
+        once(&URI, "X-Forwarded-Uri")?,
+        method == b"OPTIONS" && says(ORIGIN) && says(ACCESS_CONTROL_REQUEST_METHOD),
+    )
+}
+
+/// Every header is always there: the proxy puts it in the place of whatever the client sent.
+fn passes(app: &App, who: Option<&Caller>) -> Result<HttpResponse, ApiError> {
+    let names = &app.identity_headers;
+    let user = who.map(|caller| &*caller.user);
+    let token = who.and_then(|caller| caller.token_id);
+    let text = |text: Option<&str>| match text.map(header_value) {
+        None | Some(Cow::Borrowed(NOTHING)) => Ok(HeaderValue::from_static(NOTHING)),
+        Some(Cow::Borrowed(text)) => HeaderValue::from_str(text),
+        Some(Cow::Owned(text)) => HeaderValue::from_maybe_shared(Bytes::from(text)),
+    };
+    let values = [
+        (&names.user, text(user.map(|user| user.id.as_str()))),
+        (&names.name, text(user.map(|user| user.name.as_str()))),
+        (&names.email, text(user.map(|user| user.email.as_str()))),
+        (&names.groups, user.map_or(text(None), groups)),
+        (&names.token_id, text(token.as_ref().map(Xid::as_str))),
+    ];
+    let mut response = HttpResponse::Ok();
+    for (name, value) in values {
+        let value = value.map_err(|_| ApiError::Internal)?;
+        response.insert_header((name.clone(), value));
+    }
+    // Without a body: nginx and Caddy close a connection of which they do not read the answer to its end.
+    response.insert_header((CACHE_CONTROL, HeaderValue::from_static("no-store")));
+    Ok(response.finish())
+}
+
+/// The role first, then the groups.
+fn groups(user: &User) -> Result<HeaderValue, InvalidHeaderValue> {
+    if user.auto_groups.is_empty() {
+        return Ok(HeaderValue::from_static(user.role.as_str()));
+    }
+    let mut all = user.role.as_str().to_owned();
+    for group in &user.auto_groups {
+        all.push(',');
+        all.push_str(&header_value(group));
+    }
+    HeaderValue::from_maybe_shared(Bytes::from(all))
+}
