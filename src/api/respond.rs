@@ -149,7 +149,7 @@ fn path(path: &str) -> &str {
     "(encoded many times)"
 }
 
-/// For the log: which site and path a proxy asks about, as far as it says so.
+/// For the log: what a proxy asks about, as far as it says so.
 fn asked(headers: &HeaderMap) -> String {
     let text = |name| {
         let value = headers
@@ -159,9 +159,10 @@ fn asked(headers: &HeaderMap) -> String {
         let value = String::from_utf8_lossy(value).into_owned();
         value.chars().take(MOST_ASKED).collect::<String>()
     };
+    let verb = text("X-Forwarded-Method");
     let (host, uri) = (text("X-Forwarded-Host"), text("X-Forwarded-Uri"));
     let uri = uri.split('?').next().unwrap_or_default();
-    format!("{}{}", path(&host), path(uri))
+    format!("{} {}{}", path(&verb), path(&host), path(uri))
 }
 
 /// For the log: a method of HTTP's, not whatever stood in its place.

@@ -99,8 +99,9 @@ impl Serve {
         let wake = follow_issuers(watch)?;
         system.block_on(async { reload_at(hangup, wake) });
         let (issuers, keys) = issuers.counts();
+        let rules = app.forward_auth.rules.len();
         log::info!(
-            "ready on {} after {} ms (users: {users}, tokens: {tokens}, issuers: {issuers}, keys: {keys})",
+            "ready on {} after {} ms (users: {users}, tokens: {tokens}, issuers: {issuers}, keys: {keys}, rules: {rules})",
             shown(listeners.api.local_addr()),
             started.elapsed().as_millis()
         );

@@ -67,7 +67,10 @@ pub enum PatternFault {
     #[error("must be a host such as grafana.home.arpa, or all below one: *.home.arpa")]
     Host,
     /// For example without a `/` before it, or with `..` in it.
-    #[error("must be a path such as /api, without encoding, query, //, . and .. segments")]
+    #[error(
+        "must be a path such as /api, which is for all below it too: no *, encoding, query, //, . and \
+         .. segments"
+    )]
     Path,
 }
 
@@ -116,7 +119,9 @@ impl PathPrefix {
     /// # Errors
     /// [`PatternFault::Path`].
     pub fn parse(text: &str) -> Result<Self, PatternFault> {
-        let path = clean_path(text.as_bytes()).filter(|path| path == text && !text.contains('?'));
+        // A `*` would be meant as a pattern.
+        let is_plain = !text.contains(['?', '*']);
+        let path = clean_path(text.as_bytes()).filter(|path| path == text && is_plain);
         let path = path.ok_or(PatternFault::Path)?;
         Ok(Self(path.trim_end_matches('/').into()))
     }

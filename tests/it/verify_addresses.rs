@@ -137,7 +137,10 @@ fn a_refused_question_is_logged_with_the_site_and_without_query_or_token() {
     let line = format!("GET other.home.arpa/a/b?key={ann}");
     server.verify(&line, &[]);
     let logged = server.log_line("asked=");
-    assert!(logged.contains("asked=other.home.arpa/a/b "), "{logged}");
+    assert!(
+        logged.contains("asked=\"GET other.home.arpa/a/b\" "),
+        "{logged}"
+    );
     assert!(!server.log().iter().any(|line| line.contains("nbp_")));
     let body = json!({"name": "-", "email": "a@home.arpa", "id": "-", "role": "user", "is_service_user": false});
     server.owner.post("/api/users", body).error(422);
