@@ -61,8 +61,8 @@ const RULES: &[(&str, u32, &str)] = &[
     ("host = 'b'", 3, "not TOML: duplicate key"),
 ];
 
-const PATH: &str = "`forward_auth.rule.path_prefix` must be a path such as /api, without encoding, \
-                    query, //, . and .. segments";
+const PATH: &str = "`forward_auth.rule.path_prefix` must be a path such as /api, which is for all below \
+                    it too: no *, encoding, query, //, . and .. segments";
 
 #[track_caller]
 fn check(text: &str, line: u32, rest: &str) {
