@@ -70,15 +70,16 @@ impl Xid {
     }
 
     fn encode(bytes: &[u8; 12]) -> Self {
-        let mut wide = [0; 16];
-        for (place, byte) in wide.iter_mut().skip(4).zip(bytes) {
-            *place = *byte;
-        }
-        let bits = u128::from_be_bytes(wide) << STRAY;
+        let [a, b, c, d, e, f, g, h, i, j, k, l] = *bytes;
+        let fives = [[a, b, c, d, e], [f, g, h, i, j], [k, l, 0, 0, 0]];
         let mut text = [b'0'; LENGTH];
-        for (place, letter) in text.iter_mut().rev().zip(0..) {
-            let value = (bits >> (5 * letter)) & 31;
-            *place = ALPHABET.get(value as usize).copied().unwrap_or_default();
+        // Five bytes are eight characters.
+        for (eight, [a, b, c, d, e]) in text.chunks_mut(8).zip(fives) {
+            let bits = u64::from_be_bytes([0, 0, 0, a, b, c, d, e]);
+            for (place, at) in eight.iter_mut().zip((0..8).rev()) {
+                let value = (bits >> (5 * at)) & 31;
+                *place = ALPHABET.get(value as usize).copied().unwrap_or_default();
+            }
         }
         Self(text)
     }

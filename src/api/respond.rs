@@ -187,11 +187,11 @@ fn of_status(status: StatusCode) -> ApiError {
 /// Fetch standard, "CORS-preflight request".
 fn is_preflight(request: &ServiceRequest) -> bool {
     let headers = request.headers();
-    // What a proxy asks about somebody else's site is not answered for our own.
-    !is_verify(request.path())
-        && request.method() == Method::OPTIONS
+    request.method() == Method::OPTIONS
         && headers.contains_key(header::ORIGIN)
         && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
+        // What a proxy asks about somebody else's site is not answered for our own.
+        && !is_verify(request.path())
 }
 
 /// Whether a path is that of `/auth/verify`, or meant to be.

@@ -1,7 +1,8 @@
 //! All rules in their order, found by host: most of many are for other sites.
 
-use std::collections::HashMap;
 use std::ops::Deref;
+
+use hashbrown::HashMap;
 
 use super::{HostPattern, Rule};
 
