@@ -4,6 +4,12 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+/// Whether an address is one of a trusted proxy.
+pub fn is_trusted(address: IpAddr, trusted_proxies: &[IpNet]) -> bool {
+    let address = address.to_canonical();
+    trusted_proxies.iter().any(|net| net.contains(&address))
+}
+
 /// The peer's address, or, where the peer is a trusted proxy, the last address of
 /// `X-Forwarded-For` that is none: each proxy appends whom it saw, so the list is true only from
 /// the right, as far as trusted proxies wrote it. A part that is no address ends the reading.
@@ -12,19 +18,8 @@ pub fn client_address<'a>(
     forwarded_for: impl DoubleEndedIterator<Item = &'a str>,
     trusted_proxies: &[IpNet],
 ) -> IpAddr {
-    let trusted = |address: &IpAddr| trusted_proxies.iter().any(|net| net.contains(address));
-    let mut client = peer.to_canonical();
-    let mut hops = forwarded_for
-        .rev()
-        .flat_map(|line| line.rsplit(','))
-        .map(str::trim);
-    while trusted(&client) {
-        match hops.next().and_then(parse_hop) {
-            Some(hop) => client = hop,
-            None => break,
-        }
-    }
-    client
+    let (client, _) = read(peer, forwarded_for, trusted_proxies);
+    client.unwrap_or(peer.to_canonical())
 }
 
 /// As [`client_address`], where a proxy must tell it: `None` where the list is missing, or cannot be read
@@ -34,19 +29,29 @@ pub fn forwarded_client<'a>(
     forwarded_for: impl DoubleEndedIterator<Item = &'a str>,
     trusted_proxies: &[IpNet],
 ) -> Option<IpAddr> {
-    let trusted = |address: &IpAddr| trusted_proxies.iter().any(|net| net.contains(address));
+    let (client, is_clear) = read(peer, forwarded_for, trusted_proxies);
+    client.filter(|_| is_clear)
+}
+
+/// The address in the list that counts, and whether the reading did not end at what is none.
+fn read<'a>(
+    peer: IpAddr,
+    forwarded_for: impl DoubleEndedIterator<Item = &'a str>,
+    trusted_proxies: &[IpNet],
+) -> (Option<IpAddr>, bool) {
     let mut client = None;
     let mut hops = forwarded_for
         .rev()
         .flat_map(|line| line.rsplit(','))
         .map(str::trim);
-    while client.is_none_or(|client| trusted(&client)) && trusted(&peer.to_canonical()) {
-        match hops.next() {
-            Some(hop) => client = Some(parse_hop(hop)?),
+    while is_trusted(client.unwrap_or(peer), trusted_proxies) {
+        match hops.next().map(parse_hop) {
+            Some(Some(hop)) => client = Some(hop),
+            Some(None) => return (client, false),
             None => break,
         }
     }
-    client
+    (client, true)
 }
 
 /// Some proxies write a port behind the address.

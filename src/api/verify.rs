@@ -13,6 +13,7 @@ use futures_util::StreamExt;
 
 use super::LONGEST_BODY;
 use super::client::behind_proxy;
+use crate::address::is_trusted;
 use crate::app::App;
 use crate::auth::{know, let_in, presented_anywhere};
 use crate::clock::Timestamp;
@@ -30,12 +31,8 @@ pub async fn verify(
     body: web::Payload,
     app: web::Data<Arc<App>>,
 ) -> Result<HttpResponse, ApiError> {
-    let peer = request.peer_addr().map(|peer| peer.ip().to_canonical());
-    let is_trusted = peer.is_some_and(|peer| {
-        let mut proxies = app.trusted_proxies.iter();
-        proxies.any(|net| net.contains(&peer))
-    });
-    if !is_trusted {
+    let peer = request.peer_addr();
+    if !peer.is_some_and(|peer| is_trusted(peer.ip(), &app.trusted_proxies)) {
         return Err(OriginalFault::Untrusted.into());
     }
     skip(body).await;

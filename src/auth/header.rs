@@ -8,7 +8,7 @@ use crate::error::AuthFault;
 use crate::token::TokenHash;
 
 /// A credential of the right form.
-#[derive(PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Presented<'a> {
     /// A personal access token. The plain text went no further.
     Token(TokenHash),
