@@ -35,12 +35,13 @@ fn a_proxy_that_tells_no_address_lets_nobody_in_by_its_own() {
     let ann = format!("Token {ann}");
     let refused = "403 forward_auth rule 1 does not admit this client address";
     // All in the list are trusted, and the last of them is in the network.
-    let table: [(&[&str], &str); 7] = [
+    let table: [(&[&str], &str); 8] = [
         (&[], refused),
         (&[""], refused),
         (&["fe80::1%eth0"], refused),
         (&["unix:"], refused),
         (&["10.1.1.1, unknown"], refused),
+        (&["unknown, 10.1.1.1"], refused),
         (&["10.1.1.1"], "200 ann"),
         (&["203.0.113.9"], refused),
     ];
