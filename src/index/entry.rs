@@ -1,13 +1,15 @@
-//! What is held of a token beside its hash.
+//! What is held of a token.
 
 use super::mark::Mark;
 use crate::clock::Timestamp;
 use crate::store::LoadedToken;
+use crate::token::TokenHash;
 use crate::user::{TokenNumber, UserNumber};
 use crate::xid::Xid;
 
-/// 40 bytes, beside a key of 32.
+/// 72 bytes.
 pub(super) struct Entry {
+    pub(super) hash: TokenHash,
     pub(super) expires_at: Timestamp,
     pub(super) mark: Mark,
     pub(super) token: TokenNumber,
@@ -18,6 +20,7 @@ pub(super) struct Entry {
 impl Entry {
     pub(super) fn of(token: &LoadedToken) -> Self {
         Self {
+            hash: token.hash,
             expires_at: token.expires_at,
             mark: Mark::clean_at(token.last_used),
             token: token.number,

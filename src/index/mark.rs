@@ -22,6 +22,11 @@ impl Mark {
         before < mark && before & Self::DIRTY == 0
     }
 
+    /// Whether the database does not know it.
+    pub(super) fn is_dirty(&self) -> bool {
+        self.0.load(Ordering::Acquire) & Self::DIRTY != 0
+    }
+
     /// The time of the mark.
     pub(super) fn time(&self) -> Option<Timestamp> {
         let mark = self.0.load(Ordering::Acquire);

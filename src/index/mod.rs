@@ -5,18 +5,21 @@
 mod entry;
 mod logins;
 mod mark;
+mod slots;
+#[cfg(test)]
+mod tests;
+mod tokens;
 mod users;
 
 pub use logins::PendingLogin;
+pub use tokens::PendingMark;
 pub use users::login_is_due;
 
-use std::collections::{HashSet, VecDeque};
-use std::ops::Bound;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hashbrown::HashMap;
-use parking_lot::{Mutex, RwLock};
+use parking_lot::RwLock;
 use rusqlite::Connection;
 
 use crate::clock::Timestamp;
@@ -26,23 +29,17 @@ use crate::token::TokenHash;
 use crate::user::{Caller, Credential, TokenNumber, User, UserId, UserNumber};
 use entry::Entry;
 use logins::Logins;
-use mark::Mark;
+use tokens::Tokens;
 use users::Users;
 
-/// A writer holds one shard of them at a time; a power of two.
-const SHARDS: usize = 64;
 const PROGRESS_EVERY: Duration = Duration::from_secs(2);
 
 /// The memory index.
 pub struct Index {
-    tokens: Box<[RwLock<Shard>]>,
+    tokens: Tokens,
     users: RwLock<Users>,
-    /// Tokens with a mark that is not in the database yet, oldest mark first.
-    dirty: Mutex<VecDeque<(TokenHash, Timestamp)>>,
     logins: Logins,
 }
-
-type Shard = HashMap<TokenHash, Entry>;
 
 /// Why a token does not pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,16 +65,6 @@ pub enum Effect {
     DropToken(TokenHash),
 }
 
-/// A mark on its way to the database.
-#[derive(Clone, Copy, Debug)]
-pub struct PendingMark {
-    hash: TokenHash,
-    since: Timestamp,
-    seen: i64,
-    /// The token's row.
-    pub token: TokenNumber,
-}
-
 impl Index {
     /// Reads all of the database.
     ///
@@ -90,20 +77,15 @@ impl Index {
         };
         let mut users = Users::default();
         store::load_users(connection, |user| users.set(user))?;
-        let mut shards: Vec<Shard> = Vec::new();
         let expected = store::count_tokens(connection)?;
-        let room = usize::try_from(expected).unwrap_or(0) / SHARDS;
-        shards.resize_with(SHARDS, || Shard::with_capacity(room + room / 32));
+        let mut tokens = Tokens::with_capacity(usize::try_from(expected).unwrap_or(0));
         store::load_tokens(connection, |token| {
-            if let Some(shard) = shards.get_mut(shard_of(&token.hash)) {
-                shard.insert(token.hash, Entry::of(&token));
-            }
+            tokens.load(Entry::of(&token));
             progress.count(expected);
         })?;
         Ok(Self {
-            tokens: shards.into_iter().map(RwLock::new).collect(),
+            tokens,
             users: RwLock::new(users),
-            dirty: Mutex::default(),
             logins: Logins::default(),
         })
     }
@@ -113,15 +95,16 @@ impl Index {
     /// # Errors
     /// [`Rejected`]; a token that does not pass is not marked.
     pub fn authenticate(&self, hash: &TokenHash, now: Timestamp) -> Result<Caller, Rejected> {
-        let shard = self.shard(hash).ok_or(Rejected::Unknown)?.read();
-        let entry = shard.get(hash).ok_or(Rejected::Unknown)?;
+        let shard = self.tokens.shard(hash).ok_or(Rejected::Unknown)?;
+        let slots = shard.read();
+        let (slot, entry) = slots.find(hash).ok_or(Rejected::Unknown)?;
         let user = self.user(entry.user).ok_or(Rejected::Unknown)?;
         if now >= entry.expires_at {
             return Err(Rejected::Expired);
         }
         policy::admit(&user).map_err(Rejected::Denied)?;
         if entry.mark.set(now) {
-            self.dirty.lock().push_back((*hash, now));
+            shard.add_dirty(slot, now);
         }
         Ok(Caller {
             user,
@@ -143,18 +126,17 @@ impl Index {
 
     /// When a token last passed; `None` for never and for a token that is not there.
     pub fn last_used(&self, hash: &TokenHash) -> Option<Timestamp> {
-        self.shard(hash)?.read().get(hash)?.mark.time()
+        self.tokens.read(hash, |entry| entry.mark.time())?
     }
 
     /// Whether a token is there, expired or not.
     pub fn knows_token(&self, hash: &TokenHash) -> bool {
-        self.shard(hash)
-            .is_some_and(|shard| shard.read().contains_key(hash))
+        self.tokens.read(hash, |_| ()).is_some()
     }
 
     /// The user in a row.
     pub fn user(&self, number: UserNumber) -> Option<Arc<User>> {
-        self.users.read().by_number.get(&number).cloned()
+        self.users.read().by_number(number).cloned()
     }
 
     /// The user with an id.
@@ -164,10 +146,12 @@ impl Index {
 
     /// At most `limit` users after a row number, oldest first.
     pub fn users_after(&self, after: Option<UserNumber>, limit: usize) -> Vec<Arc<User>> {
-        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let users = self.users.read();
-        let page = users.by_number.range((start, Bound::Unbounded));
-        page.take(limit).map(|(_, user)| Arc::clone(user)).collect()
+        self.users
+            .read()
+            .after(after)
+            .take(limit)
+            .cloned()
+            .collect()
     }
 
     /// Whether there is an owner.
@@ -177,8 +161,7 @@ impl Index {
 
     /// How many users and tokens there are.
     pub fn counts(&self) -> (usize, usize) {
-        let tokens = self.tokens.iter().map(|shard| shard.read().len()).sum();
-        (self.users.read().by_number.len(), tokens)
+        (self.users.read().count(), self.tokens.count())
     }
 
     /// Takes over what a commit changed.
@@ -186,28 +169,15 @@ impl Index {
         match effect {
             Effect::SetUser(user) => self.users.write().set(user),
             Effect::DropUser(number) => self.users.write().remove(number),
-            Effect::AddToken(token) => {
-                if let Some(shard) = self.shard(&token.hash) {
-                    // One that is there keeps its mark.
-                    let mut shard = shard.write();
-                    shard.entry(token.hash).or_insert_with(|| Entry::of(&token));
-                }
-            }
-            Effect::DropToken(hash) => {
-                if let Some(shard) = self.shard(&hash) {
-                    shard.write().remove(&hash);
-                }
-            }
+            Effect::AddToken(token) => self.tokens.add(Entry::of(&token)),
+            Effect::DropToken(hash) => self.tokens.remove(&hash),
         }
     }
 
     /// Drops tokens of which only the rows are known: another process deleted them.
     pub fn drop_tokens(&self, tokens: &HashSet<TokenNumber>, users: &HashSet<UserNumber>) {
-        for shard in &self.tokens {
-            shard
-                .write()
-                .retain(|_, entry| !tokens.contains(&entry.token) && !users.contains(&entry.user));
-        }
+        self.tokens
+            .retain(|entry| !tokens.contains(&entry.token) && !users.contains(&entry.user));
     }
 
     /// Takes over a fresh image of the database without losing a mark.
@@ -218,59 +188,23 @@ impl Index {
             fresh.merge_logins(&users);
             *users = fresh;
         }
-        for (shard, fresh) in self.tokens.iter().zip(fresh.tokens) {
-            let fresh = fresh.into_inner();
-            let mut shard = shard.write();
-            for (hash, entry) in &fresh {
-                if let Some(old) = shard.get(hash) {
-                    entry.mark.merge(&old.mark);
-                }
-            }
-            *shard = fresh;
-        }
+        self.tokens.replace(fresh.tokens);
     }
 
-    /// Takes at most `limit` marks to be written, oldest first. Each must come back through
-    /// [`Index::marks_written`] or [`Index::marks_failed`].
+    /// Takes at most `limit` marks to be written. Each must come back through
+    /// [`Index::marks_written`] or [`Index::marks_failed`] before more are taken.
     pub fn take_marks(&self, limit: usize) -> Vec<PendingMark> {
-        let taken: Vec<_> = {
-            let mut dirty = self.dirty.lock();
-            let count = limit.min(dirty.len());
-            dirty.drain(..count).collect()
-        };
-        let pending = taken.into_iter().filter_map(|(hash, since)| {
-            // A token that was revoked meanwhile is not in the map, and its mark ends here.
-            let shard = self.shard(&hash)?.read();
-            let entry = shard.get(&hash)?;
-            Some(PendingMark {
-                hash,
-                since,
-                seen: entry.mark.seen(),
-                token: entry.token,
-            })
-        });
-        pending.collect()
+        self.tokens.take_marks(limit)
     }
 
     /// The marks are in the database. One that moved meanwhile stays to be written.
     pub fn marks_written(&self, marks: &[PendingMark]) {
-        for mark in marks {
-            let moved = self.shard(&mark.hash).and_then(|shard| {
-                let shard = shard.read();
-                shard.get(&mark.hash)?.mark.clean(mark.seen).err()
-            });
-            if let Some(time) = moved {
-                self.dirty.lock().push_back((mark.hash, time));
-            }
-        }
+        self.tokens.marks_written(marks);
     }
 
     /// The marks are not in the database: they stay to be written, as old as they were.
     pub fn marks_failed(&self, marks: &[PendingMark]) {
-        let mut dirty = self.dirty.lock();
-        for mark in marks.iter().rev() {
-            dirty.push_front((mark.hash, mark.since));
-        }
+        self.tokens.marks_failed(marks);
     }
 
     /// Takes at most `limit` logins to be written. Where that fails, they must come back through
@@ -286,25 +220,9 @@ impl Index {
 
     /// Since when the oldest mark or login waits to be written.
     pub fn oldest_mark(&self) -> Option<Timestamp> {
-        let mark = self.dirty.lock().front().map(|(_, since)| *since);
+        let mark = self.tokens.oldest_mark();
         mark.into_iter().chain(self.logins.oldest()).min()
     }
-
-    fn shard(&self, hash: &TokenHash) -> Option<&RwLock<Shard>> {
-        self.tokens.get(shard_of(hash))
-    }
-}
-
-impl PendingMark {
-    /// When the token last passed.
-    pub fn last_used(&self) -> Timestamp {
-        Mark::time_of(self.seen)
-    }
-}
-
-fn shard_of(hash: &TokenHash) -> usize {
-    let [first, ..] = hash.as_bytes();
-    usize::from(*first) % SHARDS
 }
 
 /// Tells how far a long load is.

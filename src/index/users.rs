@@ -1,6 +1,7 @@
 //! The users in memory, by row and by id.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,11 +18,12 @@ pub fn login_is_due(last: Timestamp, now: Timestamp) -> bool {
     now.since(last) >= LOGIN_EVERY
 }
 
-/// Ordered by row, which is what lists page by.
 #[derive(Default)]
 pub(super) struct Users {
-    pub(super) by_number: BTreeMap<UserNumber, Arc<User>>,
+    by_number: HashMap<UserNumber, Arc<User>>,
     by_id: HashMap<UserId, UserNumber>,
+    /// What lists page by.
+    order: BTreeSet<UserNumber>,
     owner: Option<UserNumber>,
 }
 
@@ -38,6 +40,7 @@ impl Users {
             self.owner = None;
         }
         self.by_id.insert(user.id.clone(), user.number);
+        self.order.insert(user.number);
         self.by_number.insert(user.number, Arc::new(user));
     }
 
@@ -64,6 +67,22 @@ impl Users {
         }
     }
 
+    pub(super) fn count(&self) -> usize {
+        self.by_number.len()
+    }
+
+    /// The user in a row.
+    pub(super) fn by_number(&self, number: UserNumber) -> Option<&Arc<User>> {
+        self.by_number.get(&number)
+    }
+
+    /// The users after a row, oldest first.
+    pub(super) fn after(&self, after: Option<UserNumber>) -> impl Iterator<Item = &Arc<User>> {
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let numbers = self.order.range((start, Bound::Unbounded));
+        numbers.filter_map(|number| self.by_number.get(number))
+    }
+
     /// The user with an id.
     pub(super) fn by_id(&self, id: &UserId) -> Option<&Arc<User>> {
         self.by_number.get(self.by_id.get(id)?)
@@ -77,6 +96,7 @@ impl Users {
     /// Takes a user out.
     pub(super) fn remove(&mut self, number: UserNumber) {
         if let Some(user) = self.by_number.remove(&number) {
+            self.order.remove(&number);
             // The id may be another user's by now: deleted and made again elsewhere.
             if self.by_id.get(&user.id) == Some(&number) {
                 self.by_id.remove(&user.id);

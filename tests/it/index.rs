@@ -35,6 +35,7 @@ enum Operation {
     /// A flush during which a token is used, or revoked.
     FlushWhileUsed(usize, i64),
     FlushWhileRevoked(usize),
+    FlushWhileRebuilt(usize),
     /// Everything is read anew, after a change that nobody told of.
     Rebuild(usize),
 }
@@ -54,6 +55,7 @@ fn operation() -> impl Strategy<Value = Operation> {
         1 => (1..4usize).prop_map(Operation::FailedFlush),
         1 => (place.clone(), time).prop_map(|(t, at)| Operation::FlushWhileUsed(t, at)),
         1 => place.clone().prop_map(Operation::FlushWhileRevoked),
+        1 => place.clone().prop_map(Operation::FlushWhileRebuilt),
         1 => place.prop_map(Operation::Rebuild),
     ]
 }
@@ -143,6 +145,13 @@ impl House {
         self.index.marks_written(&marks);
     }
 
+    fn rebuild(&self, place: usize) {
+        if let Some((user, id, _)) = self.token(place) {
+            let _ = change::revoke_token(&self.database, START, Actor::System, user, *id);
+        }
+        self.index.replace(Index::load(&self.database).unwrap());
+    }
+
     fn run(&mut self, operation: Operation) {
         match operation {
             Operation::CreateUser => drop(self.create_user()),
@@ -174,13 +183,8 @@ impl House {
             }
             Operation::FlushWhileUsed(place, at) => self.flush(100, |house| house.used(place, at)),
             Operation::FlushWhileRevoked(place) => self.flush(100, |house| house.revoke(place)),
-            Operation::Rebuild(place) => {
-                if let Some((user, id, _)) = self.token(place) {
-                    let actor = Actor::System;
-                    let _ = change::revoke_token(&self.database, START, actor, user, *id);
-                }
-                self.index.replace(Index::load(&self.database).unwrap());
-            }
+            Operation::FlushWhileRebuilt(place) => self.flush(100, |house| house.rebuild(place)),
+            Operation::Rebuild(place) => self.rebuild(place),
         }
     }
 
