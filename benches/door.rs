@@ -256,6 +256,7 @@ fn serve(folder: &Path, keys: &[SigningKey]) -> [SocketAddr; 2] {
         issuers,
         writer,
         readers,
+        list_turn: Default::default(),
         identity_headers: IdentityHeaderNames::of(&config.forward_auth).unwrap(),
         forward_auth: config.forward_auth,
         trusted_proxies: config.server.trusted_proxies,

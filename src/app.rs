@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use actix_web::http::header::HeaderName;
 use ipnet::IpNet;
+use tokio::sync::Mutex;
 
 use crate::error::ApiError;
 use crate::forward::ForwardAuth;
@@ -23,6 +24,8 @@ pub struct App {
     pub writer: Writer,
     /// For what is not in memory: names and dates of tokens, audit events.
     pub readers: Readers,
+    /// Held by the list that writes its next page.
+    pub list_turn: Mutex<()>,
     /// Rules for other people's sites.
     pub forward_auth: ForwardAuth,
     /// Its headers, made once.

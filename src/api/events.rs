@@ -20,7 +20,7 @@ const PAGE: u32 = 250;
 /// `GET /api/events/audit`: newest first.
 pub async fn list(caller: Caller, app: web::Data<Arc<App>>) -> Result<HttpResponse, ApiError> {
     policy::permit(&caller.user, Module::Events, Operation::Read)?;
-    list::answer(move |place: Option<(i64, u32)>| {
+    list::answer(app.clone(), move |place: Option<(i64, u32)>| {
         let app = app.clone();
         async move {
             let (before, left) = place.map_or((None, MOST), |(number, left)| (Some(number), left));

@@ -1,14 +1,18 @@
 //! JSON arrays, written page by page: a long list costs the memory of one page, about 64 KiB, and no
-//! query is open while a client reads.
+//! query is open while a client reads. Other requests get through between two pages.
 
 use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
 
-use actix_web::HttpResponse;
+use actix_web::rt::time::sleep;
 use actix_web::web::Bytes;
+use actix_web::{HttpResponse, web};
 use futures_util::stream;
 use serde::Serialize;
 
 use crate::answer;
+use crate::app::App;
 use crate::error::ApiError;
 
 /// A part of a list: its members, and where the next page starts; `None` after the last page.
@@ -19,6 +23,8 @@ pub struct Page<K> {
 
 /// A page ends when its text is longer than this, in bytes.
 const PAGE_LENGTH: usize = 64 * 1024;
+/// Before each page but the first.
+const PAUSE: Duration = Duration::from_millis(1);
 
 impl<K> Page<K> {
     /// Writes rows, each with its place in the list; `None` is a row that does not belong into it.
@@ -54,10 +60,16 @@ impl<K> Page<K> {
 
 /// Answers with the list whose pages `fetch` gives, each from where the last one ended.
 ///
+/// Of all lists one at a time writes its next page, after a pause. Else a few long ones would take all
+/// the time of a worker, and who asks it for something short would wait for a page of each.
+///
 /// # Errors
 /// That of the first page. A later one that fails cuts the connection, so that nobody takes half a
 /// list for a whole.
-pub async fn answer<K, F, P>(mut fetch: F) -> Result<HttpResponse, ApiError>
+pub async fn answer<K, F, P>(
+    app: web::Data<Arc<App>>,
+    mut fetch: F,
+) -> Result<HttpResponse, ApiError>
 where
     K: 'static,
     F: FnMut(Option<K>) -> P + 'static,
@@ -76,21 +88,27 @@ where
     };
     let rest = stream::try_unfold(
         (Some(next), fetch, is_empty),
-        async |(next, mut fetch, first)| {
-            let Some(next) = next else {
-                return Ok::<_, ApiError>(None);
-            };
-            let Page { members, next } = fetch(Some(next)).await?;
-            let mut text = Vec::with_capacity(members.len() + 2);
-            if !first && !members.is_empty() {
-                text.push(b',');
+        move |(next, mut fetch, first)| {
+            let app = app.clone();
+            async move {
+                let Some(next) = next else {
+                    return Ok::<_, ApiError>(None);
+                };
+                let turn = app.list_turn.lock().await;
+                sleep(PAUSE).await;
+                let Page { members, next } = fetch(Some(next)).await?;
+                drop(turn);
+                let mut text = Vec::with_capacity(members.len() + 2);
+                if !first && !members.is_empty() {
+                    text.push(b',');
+                }
+                let first = first && members.is_empty();
+                text.extend(members);
+                if next.is_none() {
+                    text.push(b']');
+                }
+                Ok(Some((Bytes::from(text), (next, fetch, first))))
             }
-            let first = first && members.is_empty();
-            text.extend(members);
-            if next.is_none() {
-                text.push(b']');
-            }
-            Ok(Some((Bytes::from(text), (next, fetch, first))))
         },
     );
     let start = stream::iter([Ok(Bytes::from(text))]);

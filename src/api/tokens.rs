@@ -28,7 +28,7 @@ pub async fn list(
     UserPath(id): UserPath,
 ) -> Result<HttpResponse, ApiError> {
     let user = reach(&caller, &app, &id, Operation::Read)?.number;
-    list::answer(move |after| {
+    list::answer(app.clone(), move |after| {
         let app = app.clone();
         async move {
             let tokens = app

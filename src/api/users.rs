@@ -29,7 +29,7 @@ pub async fn list(
         let own = fits(&caller.user).then(|| view(&caller.user, &caller));
         return Ok(ok(&own.as_slice()));
     }
-    list::answer(move |after| {
+    list::answer(app.clone(), move |after| {
         let users = app.index.users_after(after, PAGE);
         let rows = users.iter().map(|user| {
             let row = fits(user).then(|| view(user, &caller));

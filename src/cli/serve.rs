@@ -203,6 +203,7 @@ fn open(
         issuers,
         writer,
         readers,
+        list_turn: Default::default(),
         identity_headers: IdentityHeaderNames::of(&config.forward_auth)
             .ok_or_else(|| Failure::Usage("a name in [forward_auth] is no header".to_owned()))?,
         forward_auth: config.forward_auth.clone(),

@@ -172,6 +172,7 @@ fn state(folder: &std::path::Path) -> (State, WriterThread) {
         issuers,
         writer,
         readers,
+        list_turn: Default::default(),
         identity_headers: IdentityHeaderNames::of(&ForwardAuth::default()).unwrap(),
         forward_auth: ForwardAuth::default(),
         trusted_proxies: Vec::new(),
