@@ -147,13 +147,13 @@ mod tests {
 
     const TOKEN: &str = "nbp_z1pvsg2wP3EzmEou4S679KyTNhov632eyrXe";
 
-    fn index() -> Index {
+    fn database() -> rusqlite::Connection {
         let mut connection = rusqlite::Connection::open_in_memory().unwrap();
         connection
             .execute_batch(include_str!("../../schema.sql"))
             .unwrap();
         crate::store::migrate(&mut connection, std::path::Path::new("")).unwrap();
-        Index::load(&connection).unwrap()
+        connection
     }
 
     fn fault(values: &[&[u8]]) -> AuthFault {
@@ -162,9 +162,10 @@ mod tests {
             headers.append(AUTHORIZATION, HeaderValue::from_bytes(value).unwrap());
         }
         let now = Timestamp::from_micros(0);
+        let index = Index::load(&database()).unwrap();
         let issuers = Issuers::new(IssuerSet::default());
         let known = presented(&headers).map_err(ApiError::from);
-        match known.and_then(|shown| know(&shown, &index(), &issuers, now)) {
+        match known.and_then(|shown| know(&shown, &index, &issuers, now)) {
             Err(ApiError::Unauthorized(fault)) => fault,
             _ => panic!("let in, or a 403"),
         }
@@ -230,6 +231,71 @@ mod tests {
             AuthFault::Doubled
         );
         assert_eq!(fault(&[b"", value.as_bytes()]), AuthFault::Doubled);
+    }
+
+    #[test]
+    fn a_check_of_a_token_allocates_nothing() {
+        use crate::store::{self, NewToken, NewUser, Origin};
+        use crate::token::{Lifetime, PlainToken, TokenFault, TokenHash};
+        use crate::user::{Name, Role, UserId};
+        let now = Timestamp::from_micros(1_700_000_000_000_000);
+        let connection = database();
+        let user = NewUser {
+            id: UserId::parse("ann").unwrap(),
+            issuer: "".into(),
+            origin: Origin::Api,
+            name: Name::parse("Ann").unwrap(),
+            email: Name::empty(),
+            role: Role::User,
+            auto_groups: Box::default(),
+            is_service: false,
+            is_pending: false,
+            is_invited: false,
+            created_at: now,
+        };
+        let user = store::insert_user(&connection, user).unwrap();
+        let token = NewToken {
+            hash: TokenHash::of_presented(TOKEN.as_bytes()).unwrap(),
+            user: user.number,
+            name: Name::parse("a token").unwrap(),
+            created_by: None,
+            created_at: now,
+            expires_at: Lifetime::ONE_DAY.end(now),
+        };
+        store::insert_token(&connection, &token).unwrap();
+        let index = Index::load(&connection).unwrap();
+        let issuers = Issuers::new(IssuerSet::default());
+        let later = now.plus(std::time::Duration::from_secs(1));
+        let check = |headers: &HeaderMap, now| {
+            let shown = presented(headers).map_err(ApiError::from);
+            shown.and_then(|shown| know(&shown, &index, &issuers, now))
+        };
+        let unknown = PlainToken::generate().unwrap();
+        let table = [
+            (TOKEN.to_owned(), None),
+            (
+                TOKEN.replace('X', "Y"),
+                Some(TokenFault::BadChecksum.into()),
+            ),
+            (unknown.expose().to_owned(), Some(AuthFault::Unknown)),
+        ];
+        for (token, expected) in table {
+            let value = HeaderValue::from_str(&format!("Token {token}")).unwrap();
+            let headers = HeaderMap::from_iter([(AUTHORIZATION, value)]);
+            // The first time of a token puts it among the marks to be written.
+            let _ = check(&headers, now);
+            let mut found = None;
+            let allocations = allocation_counter::measure(|| {
+                found = Some(check(&headers, later));
+            });
+            let fault = match found {
+                Some(Err(ApiError::Unauthorized(fault))) => Some(fault),
+                Some(Ok(Known::Passes(_))) => None,
+                _ => panic!("neither in nor a 401"),
+            };
+            assert_eq!(fault, expected);
+            assert_eq!(allocations.count_total, 0, "{expected:?}");
+        }
     }
 
     proptest! {
