@@ -45,6 +45,32 @@ pub enum ServerError {
     MarksLost,
 }
 
+/// Lets the operating system cut each connection of this listener whose client takes nothing of
+/// what was sent to it for so long. Without this a client could ask for a long list, read nothing,
+/// and keep the connection and a page of the list for ever.
+///
+/// A connection on which nothing is to be sent is not cut. A client that reads is cut only if it is
+/// very slow: the kernel sees that it reads when it has made room for a larger piece.
+///
+/// # Errors
+/// That of the operating system.
+#[cfg(target_os = "linux")]
+pub fn cut_stalled(listener: &TcpListener, write_timeout: Duration) -> std::io::Result<()> {
+    let milliseconds = u32::try_from(write_timeout.as_millis()).unwrap_or(u32::MAX);
+    // An accepted connection takes over the options of its listener.
+    rustix::net::sockopt::set_tcp_user_timeout(listener, milliseconds)?;
+    Ok(())
+}
+
+/// Does nothing: only Linux has `TCP_USER_TIMEOUT`.
+///
+/// # Errors
+/// None.
+#[cfg(not(target_os = "linux"))]
+pub fn cut_stalled(_: &TcpListener, _: Duration) -> std::io::Result<()> {
+    Ok(())
+}
+
 /// Serves until `shutdown` resolves; then running requests finish, the queue drains, and the last
 /// marks are written.
 ///

@@ -65,6 +65,10 @@ impl ConfigCommand {
                 "server.trusted_proxies",
                 list(proxies.iter().map(ToString::to_string).collect()),
             ),
+            (
+                "limits.write_timeout",
+                config.limits.write_timeout.as_secs().to_string(),
+            ),
             ("database.path", config.database.path.display().to_string()),
             ("bootstrap.owner_name", config.bootstrap.owner_name.clone()),
             (

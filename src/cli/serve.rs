@@ -234,9 +234,12 @@ fn users_without_issuer(index: &Index, issuers: &Issuers) -> BTreeMap<Box<str>, 
 
 fn bind(config: &Config) -> Result<Listeners, Failure> {
     let listen = |address: SocketAddr, key: &str| {
-        TcpListener::bind(address).map_err(|error| {
+        let listener = TcpListener::bind(address).map_err(|error| {
             Failure::Failed(format!("{address}: {error}; choose another in {key}"))
-        })
+        })?;
+        // At once: who connects before this is set is never cut.
+        server::cut_stalled(&listener, config.limits.write_timeout)?;
+        Ok::<_, Failure>(listener)
     };
     Ok(Listeners {
         api: listen(config.server.listen, "[server] listen")?,

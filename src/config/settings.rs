@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use log::LevelFilter;
@@ -23,6 +24,8 @@ const LOOPBACK: [IpNet; 2] = [
 pub struct Config {
     /// The port and its threads.
     pub server: Server,
+    /// What a client may cost.
+    pub limits: Limits,
     /// The one file of data.
     pub database: Database,
     /// What the first start makes.
@@ -50,6 +53,13 @@ pub struct Server {
     pub workers: usize,
     /// Proxies whose word about the client's address is believed.
     pub trusted_proxies: Vec<IpNet>,
+}
+
+/// `[limits]`: what a client may cost.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// How long a client may leave an answer unread, 1 second to 1 hour; then its connection is cut.
+    pub write_timeout: Duration,
 }
 
 /// `[database]`: the one file of data.
@@ -122,6 +132,14 @@ impl Default for Server {
     }
 }
 
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            write_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
 impl Default for Database {
     fn default() -> Self {
         Self {
@@ -156,13 +174,16 @@ impl Config {
     /// `netbird-auth.toml`.
     #[rustfmt::skip]
     pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, ConfigError> {
-        let Self { server, database, bootstrap, log, metrics, cors, compat, .. } = Self::default();
+        let Self { server, limits, database, bootstrap, log, metrics, cors, compat, .. } = Self::default();
         let issuers = issuers::read(reader)?;
         Ok(Self {
             server: Server {
                 listen: reader.get("server", "listen", server.listen, value::socket_address)?,
                 workers: reader.get("server", "workers", server.workers, value::integer(0..=1024))?,
                 trusted_proxies: reader.get("server", "trusted_proxies", server.trusted_proxies, value::networks)?,
+            },
+            limits: Limits {
+                write_timeout: reader.get("limits", "write_timeout", limits.write_timeout, value::seconds(1..=3600))?,
             },
             database: Database {
                 path: reader.get("database", "path", database.path, value::path)?,

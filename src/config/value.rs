@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::time::Duration;
 
 use ipnet::IpNet;
 use log::LevelFilter;
@@ -117,6 +118,12 @@ where
             .and_then(|number| T::try_from(number).ok())
             .ok_or(format!("must be a whole number from {from} to {to}"))
     }
+}
+
+/// A time in whole seconds within `range`.
+pub(super) fn seconds(range: RangeInclusive<u32>) -> impl Fn(Given<'_>) -> Result<Duration, Fault> {
+    let number = integer(range);
+    move |given| number(given).map(Duration::from_secs)
 }
 
 /// A path. In the file, relative to its folder, so that a file means the same wherever it is

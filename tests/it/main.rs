@@ -57,6 +57,7 @@ mod proxies_traffic;
 mod replaced;
 mod secrecy;
 mod setup;
+mod stalled;
 mod stop;
 mod tokens;
 mod tokens_create;

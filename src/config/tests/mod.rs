@@ -45,6 +45,7 @@ fn fault(text: &str, variables: &[(&str, &str)]) -> String {
 fn shown(config: &Config) -> BTreeMap<&'static str, String> {
     let Config {
         server,
+        limits,
         database,
         bootstrap,
         log,
@@ -69,6 +70,10 @@ fn shown(config: &Config) -> BTreeMap<&'static str, String> {
         (
             "server.trusted_proxies",
             format!("{:?}", server.trusted_proxies),
+        ),
+        (
+            "limits.write_timeout",
+            format!("{:?}", limits.write_timeout),
         ),
         ("database.path", database.path.display().to_string()),
         ("bootstrap.owner_name", bootstrap.owner_name.clone()),
@@ -140,6 +145,7 @@ fn every_setting_is_overridden_by_its_variable_and_no_other_one_changes() {
             "10.0.0.0/8, ::2",
             "[10.0.0.0/8, ::2/128]",
         ),
+        ("limits", "write_timeout", "3600", "3600s"),
         ("database", "path", "data/x.db", "data/x.db"),
         ("bootstrap", "owner_name", "Ada", "Ada"),
         ("bootstrap", "owner_email", "a@home.arpa", "a@home.arpa"),

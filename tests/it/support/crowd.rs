@@ -87,8 +87,13 @@ impl Crowd {
 
     /// The server, with everybody in.
     pub fn start(self) -> Server {
+        self.start_with(&[])
+    }
+
+    /// As [`Crowd::start`], with settings such as `("LIMITS__WRITE_TIMEOUT", "1")`.
+    pub fn start_with(self, settings: &[(&str, &str)]) -> Server {
         self.database.execute_batch("COMMIT").unwrap();
         drop(self.database);
-        Server::start_in(self.folder, &[], self.owner_token)
+        Server::start_prepared(self.folder, settings, self.owner_token)
     }
 }

@@ -91,7 +91,8 @@ impl Client {
 }
 
 impl Response {
-    pub(super) fn parse(answer: &[u8]) -> Option<Self> {
+    /// `None` where an answer in chunks has no end.
+    pub fn parse(answer: &[u8]) -> Option<Self> {
         let end = answer.windows(4).position(|window| window == b"\r\n\r\n")?;
         let head = std::str::from_utf8(&answer[..end]).ok()?;
         let rest = &answer[end + 4..];
