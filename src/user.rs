@@ -4,7 +4,6 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::clock::Timestamp;
-use crate::xid::Xid;
 
 /// Longest user id, name or e-mail address, in bytes.
 pub const LONGEST_TEXT: usize = 255;
@@ -281,8 +280,9 @@ pub struct Caller {
     pub user: Arc<User>,
     /// What was shown.
     pub credential: Credential,
-    /// The token's id on the wire, where it was one.
-    pub token_id: Option<Xid>,
+    /// The token's id, where it was one, as [`Xid::from_bytes`](crate::xid::Xid::from_bytes) takes it:
+    /// most requests do not need it as text.
+    pub token_id: Option<[u8; 12]>,
 }
 
 /// How a caller was authenticated.

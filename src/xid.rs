@@ -64,6 +64,11 @@ impl Xid {
         Self::encode(bytes)
     }
 
+    /// The 20 characters, all ASCII.
+    pub fn as_bytes(&self) -> &[u8; LENGTH] {
+        &self.0
+    }
+
     /// The 20 characters.
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or_default()

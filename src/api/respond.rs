@@ -7,6 +7,7 @@ use std::sync::Arc;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::uri::PathAndQuery;
 use actix_web::http::{ConnectionType, Method, StatusCode, Version};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpResponse, web};
@@ -43,20 +44,26 @@ pub async fn respond(
     let id = Xid::new(Timestamp::now());
     let extra = Extra {
         id,
-        cors: cors(&app, request.headers()),
+        cors: match app.cors_origins.is_empty() {
+            true => None,
+            false => Some(Box::new(cors(&app, request.headers()))),
+        },
     };
     if is_preflight(&request) {
         let answer = preflight(&extra);
         return Ok(request.into_response(answer));
     }
     let is_old = request.version() < Version::HTTP_11;
-    let (verb, uri) = (request.method().clone(), request.uri().clone());
+    // A panic takes the request along. Of an address without a path nothing is told.
+    let verb = request.method().clone();
+    let place = request.uri().path_and_query().cloned();
     let Ok(answered) = AssertUnwindSafe(next.call(request)).catch_unwind().await else {
         app.metrics.panicked();
         app.metrics
             .not_passed(500, ApiError::Internal.metric_reason());
+        let place = place.as_ref().map_or("", PathAndQuery::path);
         log::error!(
-            "request.id" = id.as_str(), "http.method" = method(&verb), "http.path" = path(uri.path());
+            "request.id" = id.as_str(), "http.method" = method(&verb), "http.path" = path(place);
             "a handler panicked"
         );
         return Err(Panicked { extra }.into());
@@ -67,8 +74,10 @@ pub async fn respond(
         refuse(&app, response, id)
     } else {
         app.metrics.passed();
+        let request = response.request();
         log::debug!(
-            "request.id" = id.as_str(), "http.method" = method(&verb), "http.path" = path(uri.path()),
+            "request.id" = id.as_str(),
+            "http.method" = method(request.method()), "http.path" = path(request.path()),
             "http.status" = status.as_u16();
             "answered"
         );
@@ -203,7 +212,8 @@ fn is_verify(path: &str) -> bool {
 
 fn preflight(extra: &Extra) -> HttpResponse {
     let mut response = HttpResponse::NoContent();
-    if extra.cors.contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN) {
+    let is_allowed = |cors: &HeaderMap| cors.contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN);
+    if extra.cors.as_deref().is_some_and(is_allowed) {
         response
             .insert_header((header::ACCESS_CONTROL_ALLOW_METHODS, ALLOWED_METHODS))
             .insert_header((header::ACCESS_CONTROL_ALLOW_HEADERS, ALLOWED_HEADERS))
@@ -217,9 +227,6 @@ fn preflight(extra: &Extra) -> HttpResponse {
 /// The allow headers, for a configured origin only; for others the browser keeps the answer.
 fn cors(app: &App, request: &HeaderMap) -> HeaderMap {
     let mut headers = HeaderMap::new();
-    if app.cors_origins.is_empty() {
-        return headers;
-    }
     headers.insert(header::VARY, HeaderValue::from_static("Origin"));
     let Some(origin) = request.get(header::ORIGIN) else {
         return headers;
@@ -241,16 +248,16 @@ fn cors(app: &App, request: &HeaderMap) -> HeaderMap {
 /// The headers of every answer.
 struct Extra {
     id: Xid,
-    /// Mostly empty, which costs nothing.
-    cors: HeaderMap,
+    /// `None` where no origin is configured.
+    cors: Option<Box<HeaderMap>>,
 }
 
 impl Extra {
     fn put_on(&self, headers: &mut HeaderMap) {
-        if let Ok(id) = HeaderValue::from_str(self.id.as_str()) {
+        if let Ok(id) = HeaderValue::from_bytes(self.id.as_bytes()) {
             headers.insert(REQUEST_ID, id);
         }
-        for (name, value) in &self.cors {
+        for (name, value) in self.cors.iter().flat_map(|cors| cors.iter()) {
             headers.insert(name.clone(), value.clone());
         }
     }

@@ -98,7 +98,7 @@ fn original(headers: &HeaderMap) -> Result<Original, OriginalFault> {
 fn passes(app: &App, who: Option<&Caller>) -> Result<HttpResponse, ApiError> {
     let names = &app.identity_headers;
     let user = who.map(|caller| &*caller.user);
-    let token = who.and_then(|caller| caller.token_id);
+    let token = who.and_then(|caller| caller.token_id.as_ref().map(Xid::from_bytes));
     let text = |text: Option<&str>| match text.map(header_value) {
         None | Some(Cow::Borrowed(NOTHING)) => Ok(HeaderValue::from_static(NOTHING)),
         Some(Cow::Borrowed(text)) => HeaderValue::from_str(text),

@@ -17,26 +17,26 @@ pub fn header_value(text: &str) -> Cow<'_, str> {
     if text == NOTHING {
         return "%2D".into();
     }
-    let last = text.len() - 1;
-    let is_plain = |place: usize, byte: u8| match byte {
-        b'%' | b',' => false,
-        b' ' => place != 0 && place != last,
-        byte => byte.is_ascii_graphic(),
-    };
-    if text
-        .bytes()
-        .enumerate()
-        .all(|(place, byte)| is_plain(place, byte))
-    {
+    // To the end and without a branch, which is faster: many bytes are looked at together.
+    let are_plain = text.bytes().map(is_plain);
+    let are_plain = are_plain.fold(true, std::ops::BitAnd::bitand);
+    if are_plain && !text.starts_with(' ') && !text.ends_with(' ') {
         return text.into();
     }
+    let last = text.len() - 1;
     let mut value = String::with_capacity(text.len() * 3);
     for (place, byte) in text.bytes().enumerate() {
-        if is_plain(place, byte) {
+        let is_at_end = place == 0 || place == last;
+        if is_plain(byte) && !(byte == b' ' && is_at_end) {
             value.push(char::from(byte));
         } else {
             let _ = write!(value, "%{byte:02X}");
         }
     }
     value.into()
+}
+
+/// Printable ASCII that stands for itself, but for a space at an end.
+fn is_plain(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~') & (byte != b'%') & (byte != b',')
 }

@@ -85,28 +85,30 @@ fn text(bytes: &[u8]) -> Option<&str> {
 
 /// A host in its one spelling: lower case, without port and dot at the end.
 pub(super) fn parse_host(text: &str) -> Option<String> {
-    let mut host = text.to_ascii_lowercase();
-    if let Some(rest) = host.strip_prefix('[') {
+    if let Some(rest) = text.strip_prefix('[') {
         let (address, port) = rest.split_once(']')?;
         let address: Ipv6Addr = address.parse().ok()?;
         let has_port = port.is_empty() || is_port(port.strip_prefix(':')?);
         return has_port.then(|| format!("[{address}]"));
     }
-    let name = match host.split_once(':') {
-        Some((name, port)) if is_port(port) => name,
-        Some(_) => return None,
-        None => &host,
-    };
-    let name = name.strip_suffix('.').unwrap_or(name);
-    let is_label = |label: &str| {
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-        (1..=63).contains(&label.len()) && label.bytes().all(plain)
-    };
-    if name.len() > 253 || !name.split('.').all(is_label) {
+    let mut host = Vec::with_capacity(text.len());
+    let mut label = 0;
+    for (byte, place) in text.bytes().zip(1..) {
+        match byte {
+            b'.' if label > 0 => label = 0,
+            b':' if is_port(text.get(place..)?) => break,
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' if label < 63 => label += 1,
+            _ => return None,
+        }
+        host.push(byte.to_ascii_lowercase());
+    }
+    if host.last() == Some(&b'.') {
+        host.pop();
+    }
+    if host.is_empty() || host.len() > 253 {
         return None;
     }
-    host.truncate(name.len());
-    Some(host)
+    String::from_utf8(host).ok()
 }
 
 fn is_port(text: &str) -> bool {

@@ -5,7 +5,6 @@ use crate::clock::Timestamp;
 use crate::store::LoadedToken;
 use crate::token::TokenHash;
 use crate::user::{TokenNumber, UserNumber};
-use crate::xid::Xid;
 
 /// 72 bytes.
 pub(super) struct Entry {
@@ -14,7 +13,8 @@ pub(super) struct Entry {
     pub(super) mark: Mark,
     pub(super) token: TokenNumber,
     pub(super) user: UserNumber,
-    id: [u8; 12],
+    /// See [`Xid::to_bytes`](crate::xid::Xid::to_bytes).
+    pub(super) id: [u8; 12],
 }
 
 impl Entry {
@@ -27,10 +27,5 @@ impl Entry {
             user: token.user,
             id: token.id.to_bytes(),
         }
-    }
-
-    /// On the wire.
-    pub(super) fn id(&self) -> Xid {
-        Xid::from_bytes(&self.id)
     }
 }

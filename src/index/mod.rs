@@ -109,7 +109,7 @@ impl Index {
         Ok(Caller {
             user,
             credential: Credential::Token(entry.token),
-            token_id: Some(entry.id()),
+            token_id: Some(entry.id),
         })
     }
 
