@@ -1,0 +1,115 @@
+//! Every figure of BENCHMARKS.md, measured and printed beside its bar.
+//!
+//! `cargo bench --bench bars` measures everything. `-- door writes` measures the groups named,
+//! `-- --small` with small databases and few rounds, which says nothing of the bars and shows that
+//! the program works. The last lines are the table; the exit status is 1 where a bar was missed.
+//!
+//! Machines are noisy: a figure is a ratio inside one run, wherever that can be, and the median of
+//! rounds that measure everything in turn.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    missing_docs
+)]
+
+mod client;
+mod door;
+mod fill;
+mod jwt;
+mod rivals;
+mod row;
+#[path = "../../tests/it/support/signing.rs"]
+mod signing;
+mod site;
+mod verify;
+mod ways;
+
+use std::cell::RefCell;
+use std::process::ExitCode;
+use std::rc::Rc;
+
+use fill::{Filled, Size};
+use row::{HEADING, Row};
+
+/// What all groups share.
+pub struct Bench {
+    /// For databases; removed at the end.
+    pub folder: tempfile::TempDir,
+    /// Small databases, few rounds.
+    pub is_small: bool,
+    filled: RefCell<Vec<Rc<Filled>>>,
+}
+
+impl Bench {
+    /// A database of a size, filled once. Nobody opens it: whoever needs one copies the file.
+    pub fn filled(&self, size: Size) -> Rc<Filled> {
+        let mut all = self.filled.borrow_mut();
+        if let Some(known) = all.iter().find(|filled| filled.size == size) {
+            return Rc::clone(known);
+        }
+        let name = format!("filled-{}-{}.db", size.tokens, size.users);
+        let filled = Rc::new(fill::fill(self.folder.path(), &name, size));
+        all.push(Rc::clone(&filled));
+        filled
+    }
+}
+
+/// A group of rows that are measured together.
+type Group = (&'static str, fn(&Bench) -> Vec<Row>);
+
+const GROUPS: &[Group] = &[
+    ("door", door::run),
+    ("rivals", rivals::run),
+    ("jwt", jwt::run),
+    ("verify", verify::run),
+];
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    // `cargo test --benches` would run it too.
+    if arguments.iter().any(|argument| argument == "--test") {
+        return ExitCode::SUCCESS;
+    }
+    let wanted: Vec<&str> = arguments
+        .iter()
+        .map(String::as_str)
+        .filter(|argument| !argument.starts_with('-'))
+        .collect();
+    if let Some(unknown) = wanted
+        .iter()
+        .find(|name| !GROUPS.iter().any(|(group, _)| group == *name))
+    {
+        let known: Vec<&str> = GROUPS.iter().map(|(group, _)| *group).collect();
+        eprintln!("{unknown}: no such group; there are {}", known.join(", "));
+        return ExitCode::FAILURE;
+    }
+    let bench = Bench {
+        folder: tempfile::tempdir().unwrap(),
+        is_small: arguments.iter().any(|argument| argument == "--small"),
+        filled: RefCell::default(),
+    };
+    let mut rows = Vec::new();
+    for (name, run) in GROUPS {
+        if wanted.is_empty() || wanted.contains(name) {
+            eprintln!("{name} …");
+            for row in run(&bench) {
+                eprintln!("{row}");
+                rows.push(row);
+            }
+        }
+    }
+    println!("{HEADING}");
+    for row in &rows {
+        println!("{row}");
+    }
+    match rows.iter().all(Row::is_met) || bench.is_small {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    }
+}
