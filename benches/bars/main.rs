@@ -18,17 +18,33 @@
     missing_docs
 )]
 
+mod changes;
 mod client;
+mod command;
+mod cores;
 mod door;
 mod fill;
+mod growth;
+mod house;
 mod jwt;
+mod latency;
+mod lists;
+mod load;
+mod marks;
+mod memory;
+mod program;
 mod rivals;
 mod row;
 #[path = "../../tests/it/support/signing.rs"]
 mod signing;
 mod site;
+mod size;
+mod stalled;
+mod start;
+mod steady;
 mod verify;
 mod ways;
+mod wire;
 
 use std::cell::RefCell;
 use std::process::ExitCode;
@@ -58,6 +74,15 @@ impl Bench {
         all.push(Rc::clone(&filled));
         filled
     }
+
+    /// A million tokens of 100 000 users; fewer where the program is only tried.
+    pub fn big(&self) -> Rc<Filled> {
+        let (tokens, users) = match self.is_small {
+            true => (50_000, 5_000),
+            false => (1_000_000, 100_000),
+        };
+        self.filled(Size { tokens, users })
+    }
 }
 
 /// A group of rows that are measured together.
@@ -68,6 +93,16 @@ const GROUPS: &[Group] = &[
     ("rivals", rivals::run),
     ("jwt", jwt::run),
     ("verify", verify::run),
+    ("marks", marks::run),
+    ("changes", changes::run),
+    ("latency", latency::run),
+    ("lists", lists::run),
+    ("stalled", stalled::run),
+    ("start", start::run),
+    ("memory", memory::run),
+    ("size", size::run),
+    ("command", command::run),
+    ("growth", growth::run),
 ];
 
 fn main() -> ExitCode {
