@@ -1,7 +1,8 @@
 //! How long a token request takes while others change things.
 //!
 //! The client is one thread on one core. It asks by the clock, and between two looks at its own
-//! connections it looks at one connection of the load, which takes a few microseconds.
+//! connections it looks at one connection of the load, which takes a few microseconds. While nothing
+//! is to be done it sleeps, and the server's writer may have its core.
 
 use netbird_auth::clock::Timestamp;
 

@@ -8,16 +8,28 @@ use crate::wire::{self, Connection, find, get};
 
 /// One of several things that a client's core does in turn.
 pub trait Load {
-    /// Looks at one connection, and sends what comes next.
-    fn step(&mut self);
+    /// Looks at one connection, and sends what comes next; whether there was something.
+    fn step(&mut self) -> bool;
+
+    /// Lets the core go for a time at most, where no connection has anything. Without this the client
+    /// would take all of its core, and the server's writer would share the worker's.
+    fn wait(&self, _at_most: Duration) {}
+
+    /// How many connections are looked at in turn.
+    fn width(&self) -> usize;
 }
 
 /// No load.
 pub struct Idle;
 
 impl Load for Idle {
-    fn step(&mut self) {
+    fn step(&mut self) -> bool {
         std::hint::spin_loop();
+        false
+    }
+
+    fn width(&self) -> usize {
+        1
     }
 }
 
@@ -72,8 +84,13 @@ impl Churn {
     pub fn rate(&mut self, time: Duration) -> f64 {
         let before = self.acknowledged;
         let started = Instant::now();
+        let mut in_vain = 0;
         while started.elapsed() < time {
-            self.step();
+            in_vain = if self.step() { 0 } else { in_vain + 1 };
+            if in_vain >= self.width() {
+                self.wait(time);
+                in_vain = 0;
+            }
         }
         f64::from(self.acknowledged - before) / started.elapsed().as_secs_f64()
     }
@@ -139,12 +156,22 @@ impl Churn {
 }
 
 impl Load for Churn {
-    fn step(&mut self) {
+    fn step(&mut self) -> bool {
         let place = self.next;
         self.next = (self.next + 1) % self.lines.len();
-        if self.take(place) {
+        let taken = self.take(place);
+        if taken {
             self.send(place);
         }
+        taken
+    }
+
+    fn wait(&self, at_most: Duration) {
+        wire::wait(self.lines.iter().map(|line| &line.connection), at_most);
+    }
+
+    fn width(&self) -> usize {
+        self.lines.len()
     }
 }
 
@@ -215,17 +242,17 @@ impl Lists {
 }
 
 impl Load for Lists {
-    fn step(&mut self) {
+    fn step(&mut self) -> bool {
         let place = self.next;
         self.next = (place + 1) % self.lines.len();
         let line = &mut self.lines[place];
         let Some(mut bytes) = line.connection.read(&mut self.buffer) else {
-            return;
+            return false;
         };
         if !line.in_body {
             line.head.extend_from_slice(bytes);
             let Some(end) = find(&line.head, b"\r\n\r\n") else {
-                return;
+                return true;
             };
             assert!(line.head.starts_with(b"HTTP/1.1 200 "), "a list");
             let body = line.head.len() - end - 4;
@@ -233,7 +260,7 @@ impl Load for Lists {
             if bytes.is_empty() {
                 // The body begins with the next byte.
                 line.head.truncate(end + 4);
-                return;
+                return true;
             }
             line.in_body = true;
             let waited = line.sent.elapsed().as_secs_f64() * 1e3;
@@ -256,5 +283,10 @@ impl Load for Lists {
                 line.connection.send(&self.request);
             }
         }
+        true
+    }
+
+    fn width(&self) -> usize {
+        self.lines.len()
     }
 }

@@ -9,6 +9,9 @@ use crate::house::Shuffled;
 use crate::load::Load;
 use crate::wire::{Connection, who_am_i};
 
+/// Before a request is due.
+const AWAKE: Duration = Duration::from_micros(100);
+
 /// Sends by the clock, whether or not the answers come. What a request waits for a free connection
 /// counts as latency.
 pub struct Steady {
@@ -57,19 +60,30 @@ impl Steady {
     /// Runs beside a load for a time.
     pub fn measure(&mut self, load: &mut dyn Load, time: Duration) -> Latency {
         self.due = Instant::now();
-        let warm = Instant::now() + time / 10;
-        while Instant::now() < warm {
-            self.step();
-            load.step();
-        }
+        self.run(load, time / 10);
         self.latencies.clear();
-        let until = Instant::now() + time;
-        while Instant::now() < until {
-            self.step();
-            load.step();
-        }
+        self.run(load, time);
         self.settle();
         self.latency()
+    }
+
+    fn run(&mut self, load: &mut dyn Load, time: Duration) {
+        let until = Instant::now() + time;
+        let mut in_vain = 0;
+        while Instant::now() < until {
+            self.step();
+            in_vain = if load.step() { 0 } else { in_vain + 1 };
+            if in_vain < load.width() || !self.asked.is_empty() {
+                continue;
+            }
+            // No request of the probe is under way: it sleeps until shortly before the next one, since
+            // nobody wakes on time.
+            let left = self.due.saturating_duration_since(Instant::now());
+            if let Some(left) = left.checked_sub(AWAKE) {
+                load.wait(left);
+                in_vain = 0;
+            }
+        }
     }
 
     /// Waits for what is under way.
@@ -128,12 +142,17 @@ impl Steady {
 }
 
 impl Load for Steady {
-    fn step(&mut self) {
+    fn step(&mut self) -> bool {
         if Instant::now() >= self.due {
             self.waiting.push_back(self.due);
             self.due += self.every;
         }
         self.send();
         self.take();
+        !self.asked.is_empty()
+    }
+
+    fn width(&self) -> usize {
+        1
     }
 }

@@ -1,9 +1,11 @@
-//! A connection of a client that never sleeps: it looks whether there is something to read, and
-//! does something else meanwhile.
+//! A connection of a client that looks whether there is something to read, and does something else
+//! meanwhile.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 /// Most that is read at a time, so that whoever waits behind it does not wait long.
 const BITE: usize = 16 * 1024;
@@ -85,6 +87,15 @@ impl Connection {
             std::hint::spin_loop();
         }
     }
+}
+
+/// Sleeps until one of these has something to read, or for a time at most.
+pub fn wait<'a>(connections: impl Iterator<Item = &'a Connection>, at_most: Duration) {
+    let fds = connections.map(|one| PollFd::new(&one.stream, PollFlags::IN));
+    let mut fds: Vec<PollFd<'_>> = fds.collect();
+    let at_most = Timespec::try_from(at_most).unwrap();
+    // An interrupted wait is as good as one that ended.
+    let _ = poll(&mut fds, Some(&at_most));
 }
 
 /// For [`Connection::read`].
