@@ -1,7 +1,7 @@
 //! Ids in the path, decoded strictly: two spellings of different ids never become one user.
 //!
-//! actix decodes a path before it matches, `%ff` too; so only the shape is left to it, and the ids
-//! are read from the raw path (RFC 3986 §2.1).
+//! actix decodes a path before it matches, `%ff` too; so the ids are read from the raw path
+//! (RFC 3986 §2.1).
 
 use std::future::{Ready, ready};
 
