@@ -36,7 +36,7 @@ pub fn run(bench: &Bench) -> Vec<Row> {
     }
     let note = format!(
         "{:.0} changes/s over HTTP, each answered after its fsync, the writer on \
-         either core; {:.0} with one COMMIT each, in \
+         the client's core; {:.0} with one COMMIT each, in \
          this process and without HTTP",
         Figure::of(ours, "").median,
         Figure::of(theirs, "").median

@@ -77,7 +77,7 @@ impl Busy {
         };
         let note = format!(
             "idle p50 {:.0} µs, p99 {:.0} µs; busy p50 {:.0} µs, p99 {:.0} µs; the \
-             writer on either core",
+             writer on the client's core",
             median(&self.idle, |latency| latency.p50),
             median(&self.idle, |latency| latency.p99),
             median(&self.busy, |latency| latency.p50),

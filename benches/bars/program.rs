@@ -98,21 +98,24 @@ impl Program {
         cores::pin(cores::CLIENT);
         // The workers are started behind that line.
         self.worker = loop {
-            if let Some(worker) = self.find_worker() {
+            // The kernel keeps 15 characters of a name.
+            let names = ["actix-server wo", "actix-rt|system"];
+            if let Some(worker) = names.iter().find_map(|name| self.find_thread(name)) {
                 break worker;
             }
             std::hint::spin_loop();
         };
         cores::pin_other(self.worker, cores::SERVER);
+        // Else the kernel likes to put it on the core of the worker, which wakes it.
+        cores::pin_other(self.find_thread("writer").unwrap(), cores::CLIENT);
     }
 
-    fn find_worker(&self) -> Option<i32> {
+    fn find_thread(&self, name: &str) -> Option<i32> {
         let threads = fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
         threads.map_while(Result::ok).find_map(|thread| {
-            let name = fs::read_to_string(thread.path().join("comm")).ok()?;
-            // The kernel keeps 15 characters of a name.
-            let is_worker = name.starts_with("actix-server wo") || name.starts_with("actix-rt|");
-            is_worker.then(|| thread.file_name().to_str()?.parse().ok())?
+            let found = fs::read_to_string(thread.path().join("comm")).ok()?;
+            let is_it = found.starts_with(name);
+            is_it.then(|| thread.file_name().to_str()?.parse().ok())?
         })
     }
 

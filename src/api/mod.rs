@@ -56,12 +56,12 @@ pub fn configure(config: &mut web::ServiceConfig) {
         for (method, route) in methods {
             allowed.push(method.as_str().to_owned());
             let is_get = method == Method::GET;
-            let mut fits = guard::Any(guard::Method(method));
+            let mut method = guard::Any(guard::Method(method));
             if is_get {
                 allowed.push("HEAD".to_owned());
-                fits = fits.or(guard::Head());
+                method = method.or(guard::Head());
             }
-            answers.push((fits, route));
+            answers.push((method, route));
         }
         let allowed = allowed.join(", ");
         let not_allowed = web::to(move || {
@@ -69,8 +69,8 @@ pub fn configure(config: &mut web::ServiceConfig) {
             async { Err::<HttpResponse, _>(error) }
         });
         let Some((start, _)) = path.split_once("/{") else {
-            let add = |resource: actix_web::Resource, (fits, route): (_, Route)| {
-                resource.route(route.guard(fits))
+            let add = |resource: actix_web::Resource, (method, route): (_, Route)| {
+                resource.route(route.guard(method))
             };
             let resource = answers.into_iter().fold(web::resource(path), add);
             config.service(resource.default_service(not_allowed));
@@ -78,14 +78,14 @@ pub fn configure(config: &mut web::ServiceConfig) {
         };
         // actix finds a path with variable parts by regular expressions, which took half of a worker's
         // time. So these are told by their shape.
-        let shape = move || {
-            let fits = move |context: &GuardContext<'_>| fits(path, context.head().uri.path());
-            web::scope(start).guard(guard::fn_guard(fits))
-        };
-        for (fits, route) in answers {
-            config.service(shape().guard(fits).default_service(route));
+        let shape = move |context: &GuardContext<'_>| fits(path, context.head().uri.path());
+        let scope = || web::scope(start);
+        for (method, route) in answers {
+            let scope = scope().guard(method).guard(guard::fn_guard(shape));
+            config.service(scope.default_service(route));
         }
-        config.service(shape().default_service(not_allowed));
+        let scope = scope().guard(guard::fn_guard(shape));
+        config.service(scope.default_service(not_allowed));
     }
     config.default_service(web::to(async || {
         Err::<HttpResponse, _>(ApiError::NotFound("path"))
