@@ -280,9 +280,6 @@ pub struct Caller {
     pub user: Arc<User>,
     /// What was shown.
     pub credential: Credential,
-    /// The token's id, where it was one, as [`Xid::from_bytes`](crate::xid::Xid::from_bytes) takes it:
-    /// most requests do not need it as text.
-    pub token_id: Option<[u8; 12]>,
 }
 
 /// How a caller was authenticated.

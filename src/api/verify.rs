@@ -15,11 +15,11 @@ use super::LONGEST_BODY;
 use super::client::behind_proxy;
 use crate::address::is_trusted;
 use crate::app::App;
-use crate::auth::{know, let_in, presented_anywhere};
+use crate::auth::{Presented, know, let_in, presented_anywhere};
 use crate::clock::Timestamp;
-use crate::error::ApiError;
+use crate::error::{ApiError, AuthFault};
 use crate::forward::{self, NOTHING, Original, OriginalFault, Plan, header_value};
-use crate::user::{Caller, User};
+use crate::user::User;
 use crate::xid::Xid;
 
 /// Where it is asked.
@@ -44,7 +44,7 @@ pub async fn verify(
     };
     let plan = forward::plan(settings, &original, client);
     if let Plan::Open = plan {
-        return passes(&app, None);
+        return passes(&app, None, None);
     }
     let shown = presented_anywhere(request.headers(), app.identity_headers.api_key.as_ref())?;
     let known = know(&shown, &app.index, &app.issuers, Timestamp::now())?;
@@ -52,7 +52,12 @@ pub async fn verify(
     plan.admit_anybody(client, &original)?;
     let caller = let_in(&app, known).await?;
     plan.admit(&caller.user, client, &original)?;
-    passes(&app, Some(&caller))
+    let token = match &shown {
+        // Revoked since it was looked at.
+        Presented::Token(hash) => Some(app.index.token_id(hash).ok_or(AuthFault::Unknown)?),
+        Presented::Jwt(_) => None,
+    };
+    passes(&app, Some(&caller.user), token)
 }
 
 /// Reads a short body that a proxy sent along: unread, it would cost the connection.
@@ -95,10 +100,8 @@ fn original(headers: &HeaderMap) -> Result<Original, OriginalFault> {
 }
 
 /// Every header is always there: the proxy puts it in the place of whatever the client sent.
-fn passes(app: &App, who: Option<&Caller>) -> Result<HttpResponse, ApiError> {
+fn passes(app: &App, user: Option<&User>, token: Option<Xid>) -> Result<HttpResponse, ApiError> {
     let names = &app.identity_headers;
-    let user = who.map(|caller| &*caller.user);
-    let token = who.and_then(|caller| caller.token_id.as_ref().map(Xid::from_bytes));
     let text = |text: Option<&str>| match text.map(header_value) {
         None | Some(Cow::Borrowed(NOTHING)) => Ok(HeaderValue::from_static(NOTHING)),
         Some(Cow::Borrowed(text)) => HeaderValue::from_str(text),

@@ -134,7 +134,6 @@ fn caller(user: Arc<User>, login: &Login) -> Caller {
     Caller {
         user,
         credential: Credential::Jwt(login.0.good_until),
-        token_id: None,
     }
 }
 

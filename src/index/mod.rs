@@ -27,7 +27,7 @@ use crate::policy::{self, Denied};
 use crate::store::{self, LoadedToken};
 use crate::token::TokenHash;
 use crate::user::{Caller, Credential, TokenNumber, User, UserId, UserNumber};
-use entry::Entry;
+use crate::xid::Xid;
 use logins::Logins;
 use tokens::Tokens;
 use users::Users;
@@ -80,7 +80,7 @@ impl Index {
         let expected = store::count_tokens(connection)?;
         let mut tokens = Tokens::with_capacity(usize::try_from(expected).unwrap_or(0));
         store::load_tokens(connection, |token| {
-            tokens.load(Entry::of(&token));
+            tokens.load(&token);
             progress.count(expected);
         })?;
         Ok(Self {
@@ -109,7 +109,6 @@ impl Index {
         Ok(Caller {
             user,
             credential: Credential::Token(entry.token),
-            token_id: Some(entry.id),
         })
     }
 
@@ -127,6 +126,12 @@ impl Index {
     /// When a token last passed; `None` for never and for a token that is not there.
     pub fn last_used(&self, hash: &TokenHash) -> Option<Timestamp> {
         self.tokens.read(hash, |entry| entry.mark.time())?
+    }
+
+    /// The id on the wire of a token that is there.
+    pub fn token_id(&self, hash: &TokenHash) -> Option<Xid> {
+        let slots = self.tokens.shard(hash)?.read();
+        slots.find(hash).and_then(|(slot, _)| slots.id(slot))
     }
 
     /// Whether a token is there, expired or not.
@@ -169,7 +174,7 @@ impl Index {
         match effect {
             Effect::SetUser(user) => self.users.write().set(user),
             Effect::DropUser(number) => self.users.write().remove(number),
-            Effect::AddToken(token) => self.tokens.add(Entry::of(&token)),
+            Effect::AddToken(token) => self.tokens.add(&token),
             Effect::DropToken(hash) => self.tokens.remove(&hash),
         }
     }

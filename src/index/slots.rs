@@ -1,11 +1,13 @@
-//! Tokens that are found by hash or by slot. Beside 72 bytes, a token costs the 5 of a place in a
+//! Tokens that are found by hash or by slot. Beside 76 bytes, a token costs the 5 of a place in a
 //! table of small numbers: that one may be half empty, as hash tables are, and it is all that grows by
 //! doubling.
 
 use hashbrown::HashTable;
 
 use super::entry::Entry;
+use crate::store::LoadedToken;
 use crate::token::TokenHash;
+use crate::xid::Xid;
 
 /// Entries that are allocated together.
 const CHUNK: usize = 256;
@@ -16,9 +18,15 @@ pub(super) type Slot = u32;
 #[derive(Default)]
 pub(super) struct Slots {
     by_hash: HashTable<Slot>,
-    chunks: Vec<Vec<Entry>>,
+    chunks: Vec<Chunk>,
     /// Of tokens that are gone. Their entries are found by nobody.
     free: Vec<Slot>,
+}
+
+struct Chunk {
+    entries: Vec<Entry>,
+    /// Ids on the wire, as [`Xid::to_bytes`] has them: few requests need one.
+    ids: Vec<[u8; 12]>,
 }
 
 impl Slots {
@@ -45,13 +53,19 @@ impl Slots {
         entry(&self.chunks, slot)
     }
 
+    /// The id on the wire of the token in a slot.
+    pub(super) fn id(&self, slot: Slot) -> Option<Xid> {
+        let (chunk, place) = place_of(slot);
+        self.chunks.get(chunk)?.ids.get(place).map(Xid::from_bytes)
+    }
+
     /// Adds a token unless it is there.
-    pub(super) fn insert(&mut self, new: Entry) {
-        if self.find(&new.hash).is_some() {
+    pub(super) fn insert(&mut self, token: &LoadedToken) {
+        if self.find(&token.hash).is_some() {
             return;
         }
-        let place = key(&new.hash);
-        let Some(slot) = self.store(new) else {
+        let place = key(&token.hash);
+        let Some(slot) = self.store(Entry::of(token), token.id.to_bytes()) else {
             return;
         };
         let chunks = &self.chunks;
@@ -59,19 +73,26 @@ impl Slots {
         self.by_hash.insert_unique(place, slot, key_of);
     }
 
-    fn store(&mut self, new: Entry) -> Option<Slot> {
+    fn store(&mut self, entry: Entry, id: [u8; 12]) -> Option<Slot> {
         if let Some(slot) = self.free.pop() {
             let (chunk, place) = place_of(slot);
-            *self.chunks.get_mut(chunk)?.get_mut(place)? = new;
+            let chunk = self.chunks.get_mut(chunk)?;
+            *chunk.entries.get_mut(place)? = entry;
+            *chunk.ids.get_mut(place)? = id;
             return Some(slot);
         }
-        if self.chunks.last().is_none_or(|chunk| chunk.len() == CHUNK) {
-            self.chunks.push(Vec::with_capacity(CHUNK));
+        let is_full = |chunk: &Chunk| chunk.entries.len() == CHUNK;
+        if self.chunks.last().is_none_or(is_full) {
+            self.chunks.push(Chunk {
+                entries: Vec::with_capacity(CHUNK),
+                ids: Vec::with_capacity(CHUNK),
+            });
         }
         let full = self.chunks.len() - 1;
         let chunk = self.chunks.last_mut()?;
-        chunk.push(new);
-        Slot::try_from(full * CHUNK + chunk.len() - 1).ok()
+        chunk.entries.push(entry);
+        chunk.ids.push(id);
+        Slot::try_from(full * CHUNK + chunk.entries.len() - 1).ok()
     }
 
     pub(super) fn remove(&mut self, hash: &TokenHash) {
@@ -106,9 +127,9 @@ fn place_of(slot: Slot) -> (usize, usize) {
     (slot / CHUNK, slot % CHUNK)
 }
 
-fn entry(chunks: &[Vec<Entry>], slot: Slot) -> Option<&Entry> {
+fn entry(chunks: &[Chunk], slot: Slot) -> Option<&Entry> {
     let (chunk, place) = place_of(slot);
-    chunks.get(chunk)?.get(place)
+    chunks.get(chunk)?.entries.get(place)
 }
 
 /// What is hashed well already is not hashed again. Nobody can choose many stored tokens with the same

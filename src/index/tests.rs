@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::entry::Entry;
 use super::slots::Slots;
 use super::tokens::{PendingMark, Tokens};
 use crate::clock::Timestamp;
@@ -49,15 +48,21 @@ fn hash(number: u32) -> TokenHash {
     TokenHash::from_bytes(bytes)
 }
 
-fn entry(number: u32, last_used: Option<Timestamp>) -> Entry {
-    Entry::of(&LoadedToken {
+fn id(number: u32) -> Xid {
+    let mut bytes = [0; 12];
+    bytes[..4].copy_from_slice(&number.to_be_bytes());
+    Xid::from_bytes(&bytes)
+}
+
+fn token(number: u32, last_used: Option<Timestamp>) -> LoadedToken {
+    LoadedToken {
         hash: hash(number),
         number: TokenNumber(number),
-        id: Xid::from_bytes(&[0; 12]),
+        id: id(number),
         user: UserNumber(1),
         expires_at: Timestamp::from_micros(i64::MAX),
         last_used,
-    })
+    }
 }
 
 /// The tokens, and what plain maps say about them.
@@ -75,9 +80,9 @@ impl House {
         match operation {
             Operation::Add => {
                 self.made += 1;
-                self.tokens.add(entry(self.made, None));
+                self.tokens.add(&token(self.made, None));
                 // Again, as when a change is taken over twice.
-                self.tokens.add(entry(self.made, None));
+                self.tokens.add(&token(self.made, None));
                 self.marks.insert(self.made, None);
                 self.database.insert(self.made, None);
             }
@@ -114,7 +119,7 @@ impl House {
             Operation::Replace => {
                 let mut fresh = Tokens::with_capacity(0);
                 for (number, last_used) in &self.database {
-                    fresh.load(entry(*number, *last_used));
+                    fresh.load(&token(*number, *last_used));
                 }
                 self.tokens.replace(fresh);
             }
@@ -189,7 +194,7 @@ proptest! {
 #[test]
 fn marks_are_written_in_the_order_of_rows_and_those_that_come_meanwhile_later() {
     let tokens = Tokens::with_capacity(6);
-    (1..=6).for_each(|number| tokens.add(entry(number, None)));
+    (1..=6).for_each(|number| tokens.add(&token(number, None)));
     let used = |number: u32, at| {
         let shard = tokens.shard(&hash(number)).unwrap();
         let slots = shard.read();
@@ -221,17 +226,17 @@ fn marks_are_written_in_the_order_of_rows_and_those_that_come_meanwhile_later() 
 #[test]
 fn many_tokens_of_one_shard_are_all_found_and_their_slots_are_used_again() {
     let mut slots = Slots::default();
-    (0..1_000).for_each(|number| slots.insert(entry(number, None)));
+    (0..1_000).for_each(|number| slots.insert(&token(number, None)));
     (0..1_000)
         .step_by(3)
         .for_each(|number| slots.remove(&hash(number)));
-    (1_000..1_334).for_each(|number| slots.insert(entry(number, None)));
+    (1_000..1_334).for_each(|number| slots.insert(&token(number, None)));
     for number in 0..1_334 {
         let found = slots
             .find(&hash(number))
-            .map(|(slot, entry)| (slot < 1_000, entry.token.0));
+            .map(|(slot, entry)| (slot < 1_000, entry.token.0, slots.id(slot)));
         let is_there = number >= 1_000 || number % 3 != 0;
-        assert_eq!(found, is_there.then_some((true, number)));
+        assert_eq!(found, is_there.then_some((true, number, Some(id(number)))));
     }
     assert_eq!((slots.len(), slots.iter().count()), (1_000, 1_000));
 }

@@ -6,6 +6,7 @@ use super::entry::Entry;
 use super::mark::Mark;
 use super::slots::{Slot, Slots};
 use crate::clock::Timestamp;
+use crate::store::LoadedToken;
 use crate::token::TokenHash;
 use crate::user::TokenNumber;
 
@@ -102,17 +103,17 @@ impl Tokens {
     }
 
     /// Adds a token. One that is there keeps its mark.
-    pub(super) fn add(&self, entry: Entry) {
-        if let Some(shard) = self.shard(&entry.hash) {
-            shard.slots.write().insert(entry);
+    pub(super) fn add(&self, token: &LoadedToken) {
+        if let Some(shard) = self.shard(&token.hash) {
+            shard.slots.write().insert(token);
         }
     }
 
     /// The same, while nobody else can see them.
-    pub(super) fn load(&mut self, entry: Entry) {
-        let [first, ..] = *entry.hash.as_bytes();
+    pub(super) fn load(&mut self, token: &LoadedToken) {
+        let [first, ..] = *token.hash.as_bytes();
         if let Some(shard) = self.shards.get_mut(usize::from(first)) {
-            shard.slots.get_mut().insert(entry);
+            shard.slots.get_mut().insert(token);
         }
     }
 
@@ -167,9 +168,15 @@ impl Tokens {
             if flush.left.is_empty() {
                 break;
             }
-            let next = std::iter::from_fn(|| flush.left.pop());
-            taken.extend(next.filter_map(|waiting| self.pending(waiting)).take(limit));
+            let rest = flush.left.len().saturating_sub(limit);
+            let mut next = flush.left.split_off(rest);
+            // Each shard is asked once.
+            next.sort_unstable_by_key(|waiting| waiting.place);
+            for waiting in next.chunk_by(|one, other| one.place.shard == other.place.shard) {
+                self.pending(waiting, &mut taken);
+            }
         }
+        taken.sort_unstable_by_key(|mark| mark.token);
         taken
     }
 
@@ -193,22 +200,30 @@ impl Tokens {
         flush.left.dedup();
     }
 
-    /// `None` for a mark that ends here, with its token.
-    fn pending(&self, Waiting { token, place }: Waiting) -> Option<PendingMark> {
-        self.at(place, token, |_, entry| {
-            let seen = entry.mark.is_dirty().then(|| entry.mark.seen())?;
+    /// Adds the marks of one shard. That of a token that is gone ends here.
+    fn pending(&self, waiting: &[Waiting], taken: &mut Vec<PendingMark>) {
+        let shard = waiting.first().and_then(|first| self.shard_at(first.place));
+        let Some(shard) = shard else {
+            return;
+        };
+        let slots = shard.slots.read();
+        taken.extend(waiting.iter().filter_map(|&Waiting { token, place }| {
+            let entry = slots.get(place.slot)?;
+            let is_due = entry.token == token && entry.mark.is_dirty();
+            let seen = is_due.then(|| entry.mark.seen())?;
             Some(PendingMark { place, seen, token })
-        })?
+        }));
     }
 
     /// The marks are in the database. One that moved meanwhile stays to be written.
     pub(super) fn marks_written(&self, marks: &[PendingMark]) {
-        for mark in marks {
-            self.at(mark.place, mark.token, |shard, entry| {
-                if let Err(time) = entry.mark.clean(mark.seen) {
-                    shard.dirty.lock().add(mark.place.slot, time);
-                }
-            });
+        let mut marks = marks.to_vec();
+        marks.sort_unstable_by_key(|mark| mark.place);
+        for marks in marks.chunk_by(|one, other| one.place.shard == other.place.shard) {
+            let shard = marks.first().and_then(|first| self.shard_at(first.place));
+            if let Some(shard) = shard {
+                shard.marks_written(marks);
+            }
         }
         let mut flush = self.flush.lock();
         if flush.left.is_empty() {
@@ -232,23 +247,26 @@ impl Tokens {
         dirty.chain([flushed]).flatten().min()
     }
 
-    /// Looks at the entry in a place, if it still is that of the token.
-    fn at<T>(
-        &self,
-        place: Place,
-        token: TokenNumber,
-        look: impl FnOnce(&Shard, &Entry) -> T,
-    ) -> Option<T> {
-        let shard = self.shards.get(usize::from(place.shard))?;
-        let slots = shard.slots.read();
-        let entry = slots.get(place.slot)?;
-        (entry.token == token).then(|| look(shard, entry))
+    fn shard_at(&self, place: Place) -> Option<&Shard> {
+        self.shards.get(usize::from(place.shard))
     }
 }
 
 impl Shard {
     pub(super) fn read(&self) -> RwLockReadGuard<'_, Slots> {
         self.slots.read()
+    }
+
+    fn marks_written(&self, marks: &[PendingMark]) {
+        let slots = self.slots.read();
+        for mark in marks {
+            let entry = slots.get(mark.place.slot);
+            // Another token may have the slot by now.
+            let entry = entry.filter(|entry| entry.token == mark.token);
+            if let Some(Err(time)) = entry.map(|entry| entry.mark.clean(mark.seen)) {
+                self.add_dirty(mark.place.slot, time);
+            }
+        }
     }
 
     /// Remembers that the mark in a slot is to be written.

@@ -251,6 +251,13 @@ pub fn save_last_used(
     token: TokenNumber,
     last_used: Timestamp,
 ) -> rusqlite::Result<()> {
+    let values = named_params! { ":token": token, ":last_used": last_used };
+    // Nearly always there is a row: the wide table of tokens is then left alone.
+    let newer = "UPDATE token_usage SET last_used = :last_used
+                 WHERE token = :token AND last_used < :last_used";
+    if connection.prepare_cached(newer)?.execute(values)? > 0 {
+        return Ok(());
+    }
     connection
         .prepare_cached(
             "INSERT INTO token_usage (token, last_used)
@@ -258,7 +265,7 @@ pub fn save_last_used(
              ON CONFLICT (token) DO UPDATE SET last_used = excluded.last_used
              WHERE excluded.last_used > last_used",
         )?
-        .execute(named_params! { ":token": token, ":last_used": last_used })?;
+        .execute(values)?;
     Ok(())
 }
 
