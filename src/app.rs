@@ -24,7 +24,7 @@ pub struct App {
     pub writer: Writer,
     /// For what is not in memory: names and dates of tokens, audit events.
     pub readers: Readers,
-    /// Held by the list that writes its next page.
+    /// Held by the list whose next page is due.
     pub list_turn: Mutex<()>,
     /// Rules for other people's sites.
     pub forward_auth: ForwardAuth,

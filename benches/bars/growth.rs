@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use netbird_auth::clock::Timestamp;
+
 use crate::Bench;
 use crate::fill::{self, Size};
 use crate::house::{House, Shuffled, rounds, slice};
@@ -25,7 +27,10 @@ pub fn run(bench: &Bench) -> Vec<Row> {
     let (mut requests, mut creations) = (Vec::new(), Vec::new());
     let (mut cpu, mut rates, mut changes) = ([vec![], vec![]], [vec![], vec![]], [vec![], vec![]]);
     for round in 0..=rounds(bench) {
+        let started = Timestamp::now();
         let asked = [0, 1].map(|side: usize| sides[side].ask(slice(bench, 1.5)));
+        // The writers have the core of the client: they must be done with the marks.
+        sides.iter().for_each(|side| side.settle(started));
         let made = [0, 1].map(|side: usize| sides[side].change(slice(bench, 2.0)));
         eprintln!(
             "  round {round}: {:.2} and {:.2} µs a request, {:.0} and {:.0} changes/s",
@@ -73,6 +78,8 @@ struct Side {
     house: House,
     tokens: Vec<[u8; 40]>,
     next: usize,
+    /// Requests of the last slice.
+    asked: u32,
 }
 
 impl Side {
@@ -87,6 +94,7 @@ impl Side {
             house,
             tokens,
             next: 0,
+            asked: 0,
         }
     }
 
@@ -98,12 +106,20 @@ impl Side {
             self.next = (self.next + 1) % self.tokens.len();
             self.tokens[self.next]
         };
-        let answered = f64::from(saturate(&mut connections, next, time));
+        self.asked = saturate(&mut connections, next, time);
+        let answered = f64::from(self.asked);
         let worked = self.program.worker_time() - before;
         (
             worked.as_secs_f64() * 1e6 / answered,
             answered / time.as_secs_f64(),
         )
+    }
+
+    /// Waits until the marks since a moment are in the database.
+    fn settle(&self, started: Timestamp) {
+        let expected = u64::from(self.asked).min(self.tokens.len() as u64);
+        let written = self.house.used_since(started, expected);
+        assert!(written >= expected, "{written} of {expected} marks");
     }
 
     /// Changes a second.

@@ -34,14 +34,20 @@ pub fn run(bench: &Bench) -> Vec<Row> {
 
         let mut marks = Steady::new(address, MARKS, 16, Shuffled::new(house.size.tokens));
         let started = Timestamp::now();
+        let begun = std::time::Instant::now();
         let marked = probe().measure(&mut marks, time);
+        let rate = marks.sent() as f64 / begun.elapsed().as_secs_f64();
+        assert!(
+            rate > 0.9 * f64::from(MARKS) || bench.is_small,
+            "only {rate:.0} tokens were used a second"
+        );
         marks.stop();
         let expected = marks.sent().min(u64::from(house.size.tokens));
         let written = house.used_since(started, expected);
         assert!(written >= expected, "{written} of {expected} marks");
         eprintln!(
             "  round {round}: p50 {:.0} µs idle, {:.0} µs beside {changes:.0} changes/s, \
-             {:.0} µs beside {MARKS} marks/s",
+             {:.0} µs beside {rate:.0} marks/s",
             idle.p50, busy.p50, marked.p50
         );
         if round > 0 {

@@ -11,8 +11,8 @@ pub trait Load {
     /// Looks at one connection, and sends what comes next; whether there was something.
     fn step(&mut self) -> bool;
 
-    /// Lets the core go for a time at most, where no connection has anything. Without this the client
-    /// would take all of its core, and the server's writer would share the worker's.
+    /// Lets the core go for a time at most, where no connection has anything: the server's writer has
+    /// the same one.
     fn wait(&self, _at_most: Duration) {}
 
     /// How many connections are looked at in turn.

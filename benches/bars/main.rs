@@ -105,6 +105,9 @@ const GROUPS: &[Group] = &[
     ("growth", growth::run),
 ];
 
+/// statfs(2).
+const TMPFS: rustix::fs::FsWord = 0x0102_1994;
+
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     // `cargo test --benches` would run it too.
@@ -129,6 +132,12 @@ fn main() -> ExitCode {
         is_small: arguments.iter().any(|argument| argument == "--small"),
         filled: RefCell::default(),
     };
+    // There an fsync costs nothing, and nothing is durable.
+    let folder = rustix::fs::statfs(bench.folder.path()).unwrap();
+    if folder.f_type == TMPFS {
+        eprintln!("the folder for databases is in memory: name one on a disk in TMPDIR");
+        return ExitCode::FAILURE;
+    }
     let mut rows = Vec::new();
     for (name, run) in GROUPS {
         if wanted.is_empty() || wanted.contains(name) {

@@ -17,10 +17,8 @@ pub const BINARY: &str = env!("CARGO_BIN_EXE_netbird-auth");
 
 /// A running server. As long as there is one, this thread is on the client's core.
 ///
-/// The worker's thread is on a core of its own. The writer's may run on both: it is no part of the
-/// answer to a request that changes nothing, and where it runs beside the worker it costs what it
-/// costs in a real house of two cores. No request that is measured here uses the pool of blocking
-/// threads.
+/// The worker's thread is on a core of its own, and the writer's on that of the client. No request that
+/// is measured here uses the pool of blocking threads.
 pub struct Program {
     child: Child,
     settings: PathBuf,

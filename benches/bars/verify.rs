@@ -31,7 +31,7 @@ pub fn run(bench: &Bench) -> Vec<Row> {
     let [bare, bare_asked, verify] = rounds(bench, &mut cases);
     drop(cases);
     site.stop();
-    let what = "/auth/verify, the last of 100 rules: requests/s";
+    let what = "/auth/verify, a rule for each of 100 hosts: requests/s";
     let to_bare = ratio(&verify, &bare, |seen| seen.rate);
     let to_asked = ratio(&verify, &bare_asked, |seen| seen.rate);
     vec![

@@ -60,8 +60,9 @@ impl<K> Page<K> {
 
 /// Answers with the list whose pages `fetch` gives, each from where the last one ended.
 ///
-/// Of all lists one at a time writes its next page, after a pause. Else a few long ones would take all
-/// the time of a worker, and who asks it for something short would wait for a page of each.
+/// Of all lists one at a time begins its next page, after a pause, so that all together write at most
+/// one in a millisecond or two. Else a few long ones would take all the time of a worker, and who asks
+/// it for something short would wait for a page of each.
 ///
 /// # Errors
 /// That of the first page. A later one that fails cuts the connection, so that nobody takes half a
@@ -96,8 +97,9 @@ where
                 };
                 let turn = app.list_turn.lock().await;
                 sleep(PAUSE).await;
-                let Page { members, next } = fetch(Some(next)).await?;
+                // Not while the database is asked: one that is slow would hold up all lists.
                 drop(turn);
+                let Page { members, next } = fetch(Some(next)).await?;
                 let mut text = Vec::with_capacity(members.len() + 2);
                 if !first && !members.is_empty() {
                     text.push(b',');

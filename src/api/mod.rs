@@ -18,6 +18,7 @@ pub use respond::respond;
 use actix_web::guard::GuardContext;
 use actix_web::http::Method;
 use actix_web::{HttpResponse, Route, guard, web};
+use percent_encoding::percent_decode_str;
 
 use crate::error::ApiError;
 
@@ -93,14 +94,17 @@ pub fn configure(config: &mut web::ServiceConfig) {
 }
 
 /// Whether a raw path has the shape of a pattern, segment by segment: a variable one is anything but
-/// empty.
+/// empty, and a fixed one may be percent-encoded, as in the paths that actix matches.
 fn fits(pattern: &str, path: &str) -> bool {
     let (mut wanted, mut segments) = (pattern.split('/'), path.split('/'));
     loop {
         let is_right = match (wanted.next(), segments.next()) {
             (None, None) => return true,
             (Some(wanted), Some(segment)) if wanted.starts_with('{') => !segment.is_empty(),
-            (wanted, segment) => wanted == segment,
+            (Some(wanted), Some(segment)) => {
+                percent_decode_str(segment).eq(wanted.as_bytes().iter().copied())
+            }
+            _ => false,
         };
         if !is_right {
             return false;
@@ -123,7 +127,10 @@ mod tests {
             ("/api/users/a/tokens/", false),
             ("/api/users/a/tokens/b", false),
             ("/api/users/a", false),
-            ("/api/users/a/%74okens", false),
+            ("/api/users/a/%74okens", true),
+            ("/%61pi/users/a/tokens", true),
+            ("/api%2Fusers/a/tokens", false),
+            ("/api/users/a/%2574okens", false),
             ("/api/users/a/Tokens", false),
             ("/api//users/a/tokens", false),
             ("api/users/a/tokens", false),

@@ -98,10 +98,10 @@ impl Index {
         let shard = self.tokens.shard(hash).ok_or(Rejected::Unknown)?;
         let slots = shard.read();
         let (slot, entry) = slots.find(hash).ok_or(Rejected::Unknown)?;
-        let user = self.user(entry.user).ok_or(Rejected::Unknown)?;
         if now >= entry.expires_at {
             return Err(Rejected::Expired);
         }
+        let user = self.user(entry.user).ok_or(Rejected::Unknown)?;
         policy::admit(&user).map_err(Rejected::Denied)?;
         if entry.mark.set(now) {
             shard.add_dirty(slot, now);

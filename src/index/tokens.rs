@@ -160,7 +160,8 @@ impl Tokens {
     pub(super) fn take_marks(&self, limit: usize) -> Vec<PendingMark> {
         let mut flush = self.flush.lock();
         let mut taken = Vec::with_capacity(limit.min(flush.left.len()));
-        while taken.is_empty() {
+        // A round of which all tokens are gone gives none.
+        while taken.is_empty() && limit > 0 {
             if flush.left.is_empty() {
                 flush.since = None;
                 self.collect(&mut flush);
@@ -200,7 +201,7 @@ impl Tokens {
         flush.left.dedup();
     }
 
-    /// Adds the marks of one shard. That of a token that is gone ends here.
+    /// Adds the marks of one shard. A token that is gone and whose slot is another's has none.
     fn pending(&self, waiting: &[Waiting], taken: &mut Vec<PendingMark>) {
         let shard = waiting.first().and_then(|first| self.shard_at(first.place));
         let Some(shard) = shard else {
@@ -217,6 +218,7 @@ impl Tokens {
 
     /// The marks are in the database. One that moved meanwhile stays to be written.
     pub(super) fn marks_written(&self, marks: &[PendingMark]) {
+        let mut flush = self.flush.lock();
         let mut marks = marks.to_vec();
         marks.sort_unstable_by_key(|mark| mark.place);
         for marks in marks.chunk_by(|one, other| one.place.shard == other.place.shard) {
@@ -225,7 +227,6 @@ impl Tokens {
                 shard.marks_written(marks);
             }
         }
-        let mut flush = self.flush.lock();
         if flush.left.is_empty() {
             *flush = Flush::default();
         }
@@ -242,9 +243,10 @@ impl Tokens {
 
     /// Since when the oldest mark waits to be written.
     pub(super) fn oldest_mark(&self) -> Option<Timestamp> {
-        let flushed = self.flush.lock().since;
+        // Held to the end: no mark moves from here to there meanwhile.
+        let flush = self.flush.lock();
         let dirty = self.shards.iter().map(|shard| shard.dirty.lock().since);
-        dirty.chain([flushed]).flatten().min()
+        dirty.chain([flush.since]).flatten().min()
     }
 
     fn shard_at(&self, place: Place) -> Option<&Shard> {
