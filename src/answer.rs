@@ -1,7 +1,11 @@
 //! The bodies of all answers: JSON, and nothing for a cache.
 
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use actix_web::{HttpResponse, HttpResponseBuilder};
 use serde::Serialize;
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
 /// A success with a body.
 pub fn ok(body: &impl Serialize) -> HttpResponse {
@@ -25,6 +29,6 @@ pub fn json(mut response: HttpResponseBuilder, body: &impl Serialize) -> HttpRes
 /// The headers of every JSON answer.
 pub fn headers(response: &mut HttpResponseBuilder) -> &mut HttpResponseBuilder {
     response
-        .insert_header(("Content-Type", "application/json; charset=utf-8"))
-        .insert_header(("Cache-Control", "no-store"))
+        .insert_header((CONTENT_TYPE, JSON))
+        .insert_header((CACHE_CONTROL, NO_STORE))
 }

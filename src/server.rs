@@ -107,6 +107,8 @@ pub async fn run(
             .configure(api::configure)
     })
     .disable_signals()
+    // An answer is not kept back for the next one.
+    .tcp_nodelay(true)
     .shutdown_timeout(GRACE_SECONDS)
     .keep_alive(Duration::from_secs(15));
     if listeners.workers > 0 {

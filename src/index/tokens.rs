@@ -160,16 +160,20 @@ impl Tokens {
     pub(super) fn take_marks(&self, limit: usize) -> Vec<PendingMark> {
         let mut flush = self.flush.lock();
         let mut taken = Vec::with_capacity(limit.min(flush.left.len()));
-        // A round of which all tokens are gone gives none.
-        while taken.is_empty() && limit > 0 {
+        // Tokens that are gone give no mark, and a round may be of such alone.
+        while taken.len() < limit {
             if flush.left.is_empty() {
+                if !taken.is_empty() {
+                    break;
+                }
                 flush.since = None;
                 self.collect(&mut flush);
             }
             if flush.left.is_empty() {
                 break;
             }
-            let rest = flush.left.len().saturating_sub(limit);
+            let wanted = limit - taken.len();
+            let rest = flush.left.len().saturating_sub(wanted);
             let mut next = flush.left.split_off(rest);
             // Each shard is asked once.
             next.sort_unstable_by_key(|waiting| waiting.place);

@@ -1,18 +1,30 @@
 //! How bodies arrive, several requests on one connection, and a handler that panics.
 
-use std::net::TcpListener;
+use std::future::poll_fn;
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::body::MessageBody;
 use actix_web::middleware::from_fn;
+use actix_web::rt::time::timeout;
+use actix_web::test::{TestRequest, call_service, init_service};
 use actix_web::{App, HttpResponse, HttpServer, web};
 use netbird_auth::app::{App as State, IdentityHeaderNames};
+use netbird_auth::clock::Timestamp;
+use netbird_auth::first_start::Owner;
 use netbird_auth::forward::ForwardAuth;
 use netbird_auth::issuers::Issuers;
 use netbird_auth::jwt::IssuerSet;
 use netbird_auth::metrics::Metrics;
 use netbird_auth::store::{self, StoreError};
+use netbird_auth::token::{Lifetime, PlainToken};
+use netbird_auth::user::Name;
 use netbird_auth::writer::{Start, Writer, WriterThread};
+use rustix::net::getpeername;
+use rustix::net::sockopt::tcp_nodelay;
+use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 use serde_json::json;
 
 use crate::bad_input::{GOOD_TOKEN, ask, own_tokens, request, rows, with_length};
@@ -157,13 +169,18 @@ fn a_body_that_nobody_reads_does_not_spoil_the_next_request() {
 }
 
 /// What the server shares between requests, over a database in a folder.
-fn state(folder: &std::path::Path) -> (State, WriterThread) {
+fn state(folder: &Path) -> (State, WriterThread) {
     let path = folder.join("test.db");
     store::create_database(&path, |_| Ok::<_, StoreError>(())).unwrap();
-    let connection = store::open_writer(&path, Duration::ZERO).unwrap();
-    let start = Start::load(connection, &path).unwrap();
+    state_of(&path)
+}
+
+/// The same over a database that is there.
+fn state_of(path: &Path) -> (State, WriterThread) {
+    let connection = store::open_writer(path, Duration::ZERO).unwrap();
+    let start = Start::load(connection, path).unwrap();
     let index = start.index();
-    let readers = store::open_readers(&path).unwrap();
+    let readers = store::open_readers(path).unwrap();
     let (writer, thread) = Writer::start(start).unwrap();
     let issuers = Arc::new(Issuers::new(IssuerSet::default()));
     let app = State {
@@ -247,4 +264,85 @@ async fn a_handler_that_panics_is_a_500_in_json_that_is_counted_and_the_next_req
     .unwrap();
     handle.stop(true).await;
     assert_eq!(web::block(|| thread.join()).await.unwrap(), Some(true));
+}
+
+#[actix_web::test]
+async fn the_next_page_of_a_list_waits_for_its_turn_and_no_other_request_does() {
+    const USERS: u32 = 2_000;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("test.db");
+    let owner = Owner {
+        name: Name::parse("Owner").unwrap(),
+        email: Name::empty(),
+        identity: None,
+        token: PlainToken::generate().unwrap(),
+        lifetime: Lifetime::ONE_DAY,
+    };
+    owner
+        .create_database(&path, Timestamp::now(), None)
+        .unwrap();
+    rusqlite::Connection::open(&path)
+        .unwrap()
+        .execute(
+            "WITH RECURSIVE n (n) AS (SELECT 2 UNION ALL SELECT n + 1 FROM n WHERE n < ?1)
+             INSERT INTO users (id, origin, name, email, role, is_service, created_at)
+             SELECT 'user ' || n, 'api', 'somebody', '', 'user', 1, 0 FROM n",
+            [USERS],
+        )
+        .unwrap();
+    let (app, thread) = state_of(&path);
+    let app = Arc::new(app);
+    let service = init_service(
+        App::new()
+            .app_data(web::Data::new(Arc::clone(&app)))
+            .wrap(from_fn(netbird_auth::api::respond))
+            .configure(netbird_auth::api::configure),
+    )
+    .await;
+    let token = format!("Token {}", owner.token.expose());
+    let get = |path| {
+        let request = TestRequest::get().uri(path);
+        request.insert_header(("Authorization", token.clone()))
+    };
+    let turn = app.list_turn.lock().await;
+    let list = call_service(&service, get("/api/users").to_request()).await;
+    let mut body = Box::pin(list.into_body());
+    let mut next = async || poll_fn(|context| body.as_mut().poll_next(context)).await;
+    let mut text = next().await.unwrap().unwrap().to_vec();
+    // Many times the pause before a page.
+    let waited = timeout(Duration::from_millis(50), next()).await;
+    assert!(waited.is_err(), "it does not wait");
+    let short = call_service(&service, get("/api/users/current").to_request()).await;
+    assert_eq!(short.into_parts().1.status(), 200);
+    drop(turn);
+    while let Some(part) = next().await {
+        text.extend(part.unwrap());
+    }
+    let users: Vec<serde_json::Value> = serde_json::from_slice(&text).unwrap();
+    assert_eq!(users.len(), USERS as usize);
+    drop((service, app, body));
+    assert_eq!(web::block(|| thread.join()).await.unwrap(), Some(true));
+}
+
+/// Without this an answer may wait until the client has acknowledged the one before.
+#[test]
+fn an_answer_is_sent_at_once() {
+    let server = Server::start();
+    let mut connection = Connection::open(server.address);
+    connection.send(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(connection.answer(false).status, 200);
+    let client = connection.local_address();
+    let process = Pid::from_raw(server.pid().try_into().unwrap()).unwrap();
+    let process = pidfd_open(process, PidfdFlags::empty()).unwrap();
+    let files = std::fs::read_dir(format!("/proc/{}/fd", server.pid())).unwrap();
+    // The server's own end of the connection.
+    let socket = files.filter_map(|file| {
+        let number = file.ok()?.file_name().to_str()?.parse().ok()?;
+        let copy = pidfd_getfd(&process, number, PidfdGetfdFlags::empty()).ok()?;
+        let peer = getpeername(&copy).ok()??;
+        (SocketAddr::try_from(peer).ok()? == client).then_some(copy)
+    });
+    let mut sockets: Vec<_> = socket.collect();
+    let socket = sockets.pop().expect("the connection");
+    assert!(tcp_nodelay(&socket).unwrap());
 }

@@ -15,6 +15,11 @@ impl Connection {
         Self(BufReader::new(stream))
     }
 
+    /// This end of it.
+    pub fn local_address(&self) -> SocketAddr {
+        self.0.get_ref().local_addr().unwrap()
+    }
+
     pub fn send(&mut self, bytes: &[u8]) {
         self.0.get_mut().write_all(bytes).unwrap();
     }
