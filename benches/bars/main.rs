@@ -1,6 +1,6 @@
 //! Every figure of BENCHMARKS.md, measured and printed beside its bar.
 //!
-//! `cargo bench --bench bars` measures everything. `-- door writes` measures the groups named,
+//! `cargo bench --bench bars` measures everything. `-- door changes` measures the groups named,
 //! `-- --small` with small databases and few rounds, which says nothing of the bars and shows that
 //! the program works. The last lines are the table; the exit status is 1 where a bar was missed.
 //!
