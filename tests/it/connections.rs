@@ -1,6 +1,7 @@
 //! How bodies arrive, several requests on one connection, and a handler that panics.
 
 use std::future::poll_fn;
+use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use netbird_auth::store::{self, StoreError};
 use netbird_auth::token::{Lifetime, PlainToken};
 use netbird_auth::user::Name;
 use netbird_auth::writer::{Start, Writer, WriterThread};
+use rustix::io::Errno;
 use rustix::net::getpeername;
 use rustix::net::sockopt::tcp_nodelay;
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
@@ -335,14 +337,25 @@ fn an_answer_is_sent_at_once() {
     let process = Pid::from_raw(server.pid().try_into().unwrap()).unwrap();
     let process = pidfd_open(process, PidfdFlags::empty()).unwrap();
     let files = std::fs::read_dir(format!("/proc/{}/fd", server.pid())).unwrap();
+    let mut is_forbidden = false;
     // The server's own end of the connection.
-    let socket = files.filter_map(|file| {
+    let sockets = files.filter_map(|file| {
         let number = file.ok()?.file_name().to_str()?.parse().ok()?;
-        let copy = pidfd_getfd(&process, number, PidfdGetfdFlags::empty()).ok()?;
+        let copy = pidfd_getfd(&process, number, PidfdGetfdFlags::empty());
+        is_forbidden |= matches!(copy, Err(Errno::PERM | Errno::NOSYS));
+        let copy = copy.ok()?;
         let peer = getpeername(&copy).ok()??;
         (SocketAddr::try_from(peer).ok()? == client).then_some(copy)
     });
-    let mut sockets: Vec<_> = socket.collect();
-    let socket = sockets.pop().expect("the connection");
-    assert!(tcp_nodelay(&socket).unwrap());
+    let sockets: Vec<_> = sockets.collect();
+    if is_forbidden {
+        // Past the capture of a test that passes.
+        let why = "skipped: this system shows no process the sockets of another";
+        let _ = writeln!(std::io::stderr(), "{why}");
+        return;
+    }
+    let [socket] = sockets.as_slice() else {
+        panic!("{} connections", sockets.len());
+    };
+    assert!(tcp_nodelay(socket).unwrap());
 }
