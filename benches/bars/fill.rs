@@ -75,11 +75,8 @@ pub fn user_id(number: u32) -> String {
     format!("00000000-0000-4000-8000-{number:012}")
 }
 
-/// Makes a database with a name in a folder, and fills it. Each token has been used once.
-pub fn fill(folder: &Path, name: &str, size: Size) -> Filled {
-    let started = Instant::now();
-    let path = folder.join(name);
-    let now = Timestamp::now();
+/// Makes a database as a first start does; the plain token of its owner.
+pub fn make(path: &Path) -> String {
     let owner = Owner {
         name: Name::parse("Owner").unwrap(),
         email: Name::empty(),
@@ -87,7 +84,16 @@ pub fn fill(folder: &Path, name: &str, size: Size) -> Filled {
         token: PlainToken::generate().unwrap(),
         lifetime: Lifetime::days(30).unwrap(),
     };
-    owner.create_database(&path, now, None).unwrap();
+    owner.create_database(path, Timestamp::now(), None).unwrap();
+    owner.token.expose().to_owned()
+}
+
+/// Makes a database with a name in a folder, and fills it. Each token has been used once.
+pub fn fill(folder: &Path, name: &str, size: Size) -> Filled {
+    let started = Instant::now();
+    let path = folder.join(name);
+    let now = Timestamp::now();
+    let owner = make(&path);
     let connection = Connection::open(&path).unwrap();
     connection
         .execute_batch(
@@ -120,11 +126,7 @@ pub fn fill(folder: &Path, name: &str, size: Size) -> Filled {
         size.users,
         started.elapsed().as_secs_f64()
     );
-    Filled {
-        path,
-        owner: owner.token.expose().to_owned(),
-        size,
-    }
+    Filled { path, owner, size }
 }
 
 fn users(connection: &Connection, size: Size, now: Timestamp) {

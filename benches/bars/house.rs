@@ -5,10 +5,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use netbird_auth::clock::Timestamp;
-use netbird_auth::first_start::Owner;
 use netbird_auth::store;
-use netbird_auth::token::{Lifetime, PlainToken};
-use netbird_auth::user::Name;
 use rusqlite::{Connection, OpenFlags};
 use tempfile::TempDir;
 
@@ -56,23 +53,14 @@ impl House {
     pub fn empty(bench: &Bench) -> Self {
         let folder = TempDir::new_in(bench.folder.path()).unwrap();
         let path = folder.path().join("house.db");
-        let owner = Owner {
-            name: Name::parse("Owner").unwrap(),
-            email: Name::empty(),
-            identity: None,
-            token: PlainToken::generate().unwrap(),
-            lifetime: Lifetime::days(30).unwrap(),
-        };
-        owner
-            .create_database(&path, Timestamp::now(), None)
-            .unwrap();
+        let owner = fill::make(&path);
         let size = Size {
             tokens: 0,
             users: 0,
         };
         Self {
             path,
-            owner: owner.token.expose().to_owned(),
+            owner,
             size,
             _folder: folder,
         }

@@ -70,10 +70,10 @@ pub fn configure(config: &mut web::ServiceConfig) {
             async { Err::<HttpResponse, _>(error) }
         });
         let Some((start, _)) = path.split_once("/{") else {
-            let add = |resource: actix_web::Resource, (method, route): (_, Route)| {
-                resource.route(route.guard(method))
-            };
-            let resource = answers.into_iter().fold(web::resource(path), add);
+            let mut resource = web::resource(path);
+            for (method, route) in answers {
+                resource = resource.route(route.guard(method));
+            }
             config.service(resource.default_service(not_allowed));
             continue;
         };
