@@ -6,6 +6,7 @@ use actix_web::http::header::HeaderName;
 use ipnet::IpNet;
 use tokio::sync::Mutex;
 
+use crate::backup;
 use crate::error::ApiError;
 use crate::forward::ForwardAuth;
 use crate::index::Index;
@@ -24,6 +25,8 @@ pub struct App {
     pub writer: Writer,
     /// For what is not in memory: names and dates of tokens, audit events.
     pub readers: Readers,
+    /// How the scheduled backups went.
+    pub backups: Arc<backup::Status>,
     /// Held by the list whose next page is due.
     pub list_turn: Mutex<()>,
     /// Rules for other people's sites.

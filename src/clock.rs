@@ -62,6 +62,23 @@ impl Timestamp {
         Self(self.0.saturating_sub(micros(time)))
     }
 
+    /// To the second and fit for the name of a file: `20231114T221320Z`. Such names sort by time.
+    pub fn compact(self) -> String {
+        let text = self.to_string();
+        let seconds = text.split('.').next().unwrap_or_default();
+        format!("{}Z", seconds.replace(['-', ':'], ""))
+    }
+
+    /// What [`Timestamp::compact`] wrote.
+    pub fn from_compact(text: &str) -> Option<Self> {
+        let format =
+            time::macros::format_description!("[year][month][day]T[hour][minute][second]Z");
+        let seconds = time::PrimitiveDateTime::parse(text, format)
+            .ok()?
+            .assume_utc();
+        Some(Self(seconds.unix_timestamp().checked_mul(MICROS_A_SECOND)?))
+    }
+
     /// How long after `earlier` this is; zero if it is not after it.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
@@ -114,6 +131,23 @@ mod tests {
         ];
         for (micros, text) in table {
             assert_eq!(Timestamp::from_micros(micros).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn the_compact_form_is_a_second_and_can_be_read_again() {
+        let moment = Timestamp::from_micros(1_700_000_000_999_999);
+        assert_eq!(moment.compact(), "20231114T221320Z");
+        let read = Timestamp::from_compact("20231114T221320Z");
+        assert_eq!(read, Some(Timestamp::from_micros(1_700_000_000_000_000)));
+        for text in [
+            "",
+            "20231114T221320",
+            "20231314T221320Z",
+            "20231114T221320Zx",
+            "+20231114T22132Z",
+        ] {
+            assert_eq!(Timestamp::from_compact(text), None, "{text}");
         }
     }
 

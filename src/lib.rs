@@ -25,6 +25,7 @@ pub mod store;
 pub mod index;
 pub mod change;
 pub mod first_start;
+pub mod backup;
 pub mod writer;
 
 // How it is asked.

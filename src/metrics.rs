@@ -10,6 +10,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
+use crate::backup;
 use crate::clock::Timestamp;
 use crate::index::Index;
 use crate::issuers::Issuers;
@@ -31,7 +32,12 @@ struct RequestLabels {
 
 impl Metrics {
     /// Counters at zero; what the index and the writer know is read at each scrape.
-    pub fn new(index: Arc<Index>, writer: Writer, issuers: Arc<Issuers>) -> Self {
+    pub fn new(
+        index: Arc<Index>,
+        writer: Writer,
+        issuers: Arc<Issuers>,
+        backups: Arc<backup::Status>,
+    ) -> Self {
         let requests = Family::<RequestLabels, Counter>::default();
         let panics = Counter::default();
         let mut registry = Registry::with_prefix("netbird_auth");
@@ -45,6 +51,7 @@ impl Metrics {
             index,
             writer,
             issuers,
+            backups,
         }));
         let passed = requests
             .get_or_create(&RequestLabels {
@@ -97,6 +104,7 @@ struct State {
     index: Arc<Index>,
     writer: Writer,
     issuers: Arc<Issuers>,
+    backups: Arc<backup::Status>,
 }
 
 impl std::fmt::Debug for State {
@@ -158,6 +166,14 @@ impl Collector for State {
             "1 while the newest state of the issuers' files is in force.",
             f64::from(u8::from(self.issuers.is_current())),
         )?;
+        #[allow(clippy::cast_precision_loss, reason = "a gauge is a float")]
+        if let Some(last) = self.backups.last() {
+            gauge(
+                "last_backup_timestamp_seconds",
+                "When the newest scheduled backup was made, in seconds since 1970.",
+                last.seconds() as f64,
+            )?;
+        }
         let mut counter = |name: &str, help: &str, value: u64| {
             let counter = ConstCounter::new(value);
             counter.encode(encoder.encode_descriptor(
@@ -177,6 +193,11 @@ impl Collector for State {
             "issuers_failed_reloads",
             "Reloads of the issuers that failed.",
             self.issuers.failures(),
+        )?;
+        counter(
+            "failed_backups",
+            "Scheduled backups that failed.",
+            self.backups.failures(),
         )
     }
 }

@@ -13,31 +13,35 @@ use crate::error::ApiError;
 struct Health {
     status: &'static str,
     /// What does not keep requests from being answered, and needs somebody's attention.
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    warnings: &'static [&'static str],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<&'static str>,
 }
 
 const STALE_ISSUERS: &str = "the issuers could not be read anew: the former keys are in force, and \
                              the log says why";
 
+const NO_BACKUP: &str = "the last scheduled backup failed: the log says why, and it is tried again";
+
 /// `GET /healthz`: the process answers.
 pub async fn alive() -> HttpResponse {
     ok(&Health {
         status: "ok",
-        warnings: &[],
+        warnings: Vec::new(),
     })
 }
 
 /// `GET /readyz`: whether the writer could write when it last did; 503 says why not.
 /// Authentication goes on meanwhile.
 pub async fn ready(app: web::Data<Arc<App>>) -> Result<HttpResponse, ApiError> {
+    let warnings = [
+        (!app.issuers.is_current()).then_some(STALE_ISSUERS),
+        app.backups.is_failing().then_some(NO_BACKUP),
+    ];
+    let warnings = warnings.into_iter().flatten();
     match app.writer.status().trouble() {
         None => Ok(ok(&Health {
             status: "ready",
-            warnings: match app.issuers.is_current() {
-                true => &[],
-                false => &[STALE_ISSUERS],
-            },
+            warnings: warnings.collect(),
         })),
         Some(trouble) => Err(ApiError::NotReady(trouble)),
     }

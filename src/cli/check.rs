@@ -1,5 +1,7 @@
 //! `config check`.
 
+use std::time::Duration;
+
 use clap::Subcommand;
 
 use super::database::owner_id;
@@ -70,6 +72,16 @@ impl ConfigCommand {
                 config.limits.write_timeout.as_secs().to_string(),
             ),
             ("database.path", config.database.path.display().to_string()),
+            (
+                "backup.directory",
+                config
+                    .backup
+                    .directory
+                    .as_ref()
+                    .map_or_else(|| "off".to_owned(), |path| path.display().to_string()),
+            ),
+            ("backup.every", period(config.backup.every)),
+            ("backup.keep", config.backup.keep.to_string()),
             ("bootstrap.owner_name", config.bootstrap.owner_name.clone()),
             (
                 "bootstrap.owner_email",
@@ -112,6 +124,16 @@ impl ConfigCommand {
         }
         output::tell("the configuration is valid");
         Ok(())
+    }
+}
+
+/// As it is written in the settings.
+fn period(time: Duration) -> String {
+    let minutes = time.as_secs() / 60;
+    match minutes {
+        _ if minutes % (24 * 60) == 0 => format!("{}d", minutes / (24 * 60)),
+        _ if minutes % 60 == 0 => format!("{}h", minutes / 60),
+        _ => format!("{minutes}m"),
     }
 }
 

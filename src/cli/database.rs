@@ -8,7 +8,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use super::failure::Failure;
 use crate::change::{Changed, Refused};
 use crate::clock::Timestamp;
-use crate::store::{self, Presence, StoreError};
+use crate::store::{self, FileIdentity, Presence, StoreError};
 use crate::user::{User, UserId};
 
 /// How long a command waits while a server writes.
@@ -17,6 +17,16 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Opens the database of the configuration, which must exist.
 pub(super) fn open(path: &Path) -> Result<Connection, Failure> {
     Ok(store::open_writer(path, PATIENCE)?)
+}
+
+/// Opens it to copy it, as it is: of an older schema too.
+pub(super) fn open_to_read(path: &Path) -> Result<Connection, Failure> {
+    if store::recognise(path)? == Presence::Absent {
+        return Err(StoreError::Missing(path.to_owned()).into());
+    }
+    let connection = store::open_as_it_is(path)?;
+    connection.busy_timeout(PATIENCE)?;
+    Ok(connection)
 }
 
 /// The owner's id, where the database can be looked at. It is never changed for that, not even to
@@ -36,6 +46,7 @@ pub(super) fn change<T>(
 ) -> Result<T, Failure> {
     let named = |error: rusqlite::Error| StoreError::from(error).at(path);
     let mut connection = open(path)?;
+    let identity = FileIdentity::of(path)?;
     let transaction = connection
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .map_err(named)?;
@@ -44,6 +55,10 @@ pub(super) fn change<T>(
         refused => refused,
     })?;
     transaction.commit().map_err(named)?;
+    // A restore that came in between moved away what was just changed.
+    if FileIdentity::of(path)? != identity {
+        return Err(StoreError::Replaced(path.to_owned()).into());
+    }
     Ok(changed.value)
 }
 

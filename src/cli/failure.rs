@@ -1,5 +1,6 @@
 //! How a command fails, and the exit code of it.
 
+use crate::backup::BackupError;
 use crate::change::Refused;
 use crate::config::ConfigError;
 use crate::issuers::SourceFault;
@@ -73,6 +74,12 @@ impl From<SourceFault> for Failure {
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+impl From<BackupError> for Failure {
+    fn from(error: BackupError) -> Self {
         Self::Failed(error.to_string())
     }
 }

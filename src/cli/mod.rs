@@ -4,6 +4,7 @@
 //! What was asked for goes to standard output, all else to standard error. A secret is never taken
 //! from an argument, where other users of the machine could read it.
 
+mod backup;
 mod bootstrap;
 mod check;
 mod database;
@@ -12,6 +13,8 @@ mod failure;
 mod healthcheck;
 mod jwt;
 mod output;
+mod progress;
+mod restore;
 mod serve;
 mod token;
 mod user;
@@ -45,6 +48,10 @@ enum Command {
     Serve(serve::Serve),
     /// Make the database with its owner, and write the owner's token out
     Bootstrap(bootstrap::Bootstrap),
+    /// Write a backup of the database to a new file, beside a running server too
+    Backup(backup::Backup),
+    /// Put a backup in the place of the database, while no server runs
+    Restore(restore::Restore),
     /// List, make and change users
     #[command(subcommand)]
     User(user::UserCommand),
@@ -102,6 +109,8 @@ impl Arguments {
         match self.command {
             Command::Serve(command) => command.run(loaded, environment),
             Command::Bootstrap(command) => command.run(loaded.config),
+            Command::Backup(command) => command.run(&database),
+            Command::Restore(command) => command.run(&database),
             Command::User(command) => command.run(&loaded.config),
             Command::Token(command) => command.run(&database),
             Command::Explain(command) => command.run(loaded.config),

@@ -15,8 +15,9 @@ use super::bootstrap::owner;
 use super::failure::Failure;
 use super::output;
 use crate::app::{App, IdentityHeaderNames};
+use crate::backup::{self, Schedule, Scheduled};
 use crate::clock::Timestamp;
-use crate::config::{Bootstrap, Config, Environment, Loaded};
+use crate::config::{self, Bootstrap, Config, Environment, Loaded};
 use crate::first_start::{self, OwnerTokenFile};
 use crate::index::Index;
 use crate::issuers::{Issuers, Origin, Source, Watch};
@@ -76,7 +77,10 @@ impl Serve {
         store::inspect(&path)?;
         let _lock = ServerLock::acquire(&path)?;
         let listeners = match store::inspect(&path)? {
-            Presence::Ours => None,
+            Presence::Ours => {
+                backup::forget_killed_restore(&path);
+                None
+            }
             Presence::Absent => {
                 // An address in use ends the start before a token is shown.
                 let listeners = bind(&config)?;
@@ -89,6 +93,7 @@ impl Serve {
         // They may hold shared secrets, and are read.
         config.issuers.clear();
         let (app, writer) = open(&config, &path, Arc::clone(&issuers))?;
+        let backups = schedule(&config.backup, &path, &app)?;
         let listeners = match listeners {
             Some(listeners) => listeners,
             None => bind(&config)?,
@@ -120,7 +125,15 @@ impl Serve {
         if let Some(metrics) = &listeners.metrics {
             log::info!("metrics on {}", shown(metrics.local_addr()));
         }
-        system.block_on(server::run(listeners, app, writer, stop))?;
+        let under_way = backups.as_ref().map(Schedule::work);
+        let stop = async move {
+            stop.await;
+            // At once: the readers must be gone when the writer closes the database.
+            under_way.inspect(|work| work.cancel());
+        };
+        let ended = system.block_on(server::run(listeners, app, writer, stop));
+        backups.map(Schedule::stop);
+        ended?;
         log::info!("stopped");
         Ok(())
     }
@@ -197,9 +210,16 @@ fn open(
     let index = start.index();
     let readers = store::open_readers(path)?;
     let (writer, thread) = Writer::start(start)?;
+    let backups = Arc::<backup::Status>::default();
     let app = App {
-        metrics: Metrics::new(Arc::clone(&index), writer.clone(), Arc::clone(&issuers)),
+        metrics: Metrics::new(
+            Arc::clone(&index),
+            writer.clone(),
+            Arc::clone(&issuers),
+            Arc::clone(&backups),
+        ),
         index,
+        backups,
         issuers,
         writer,
         readers,
@@ -212,6 +232,24 @@ fn open(
         netbird_messages: config.compat.netbird_messages,
     };
     Ok((Arc::new(app), thread))
+}
+
+/// Starts the thread that makes backups, if there shall be some.
+fn schedule(
+    settings: &config::Backup,
+    database: &Path,
+    app: &App,
+) -> Result<Option<Schedule>, Failure> {
+    let Some(directory) = settings.directory.clone() else {
+        return Ok(None);
+    };
+    let scheduled = Scheduled {
+        directory,
+        every: settings.every,
+        keep: settings.keep,
+    };
+    let (readers, status) = (app.readers.clone(), Arc::clone(&app.backups));
+    Ok(Some(Schedule::start(scheduled, database, readers, status)?))
 }
 
 /// How many users are bound to each name that no issuer has, as after a change of its name.

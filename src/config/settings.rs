@@ -19,6 +19,9 @@ const LOOPBACK: [IpNet; 2] = [
     IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::LOCALHOST, 128)),
 ];
 
+const MINUTE: Duration = Duration::from_secs(60);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// All settings, checked. Has no `Debug`: it may hold a secret.
 #[derive(Default)]
 pub struct Config {
@@ -28,6 +31,8 @@ pub struct Config {
     pub limits: Limits,
     /// The one file of data.
     pub database: Database,
+    /// Copies of it.
+    pub backup: Backup,
     /// What the first start makes.
     pub bootstrap: Bootstrap,
     /// What is written to standard error.
@@ -67,6 +72,17 @@ pub struct Limits {
 pub struct Database {
     /// The SQLite file.
     pub path: PathBuf,
+}
+
+/// `[backup]`: copies of the database that the server makes by the clock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Backup {
+    /// Where to; `None` is no backups.
+    pub directory: Option<PathBuf>,
+    /// How much time is between two, 1 minute to 365 days.
+    pub every: Duration,
+    /// How many are kept, 1 to 10 000.
+    pub keep: usize,
 }
 
 /// `[bootstrap]`: what the first start makes. Has no `Debug`: it may hold a secret.
@@ -148,6 +164,16 @@ impl Default for Database {
     }
 }
 
+impl Default for Backup {
+    fn default() -> Self {
+        Self {
+            directory: None,
+            every: DAY,
+            keep: 7,
+        }
+    }
+}
+
 impl Default for Bootstrap {
     fn default() -> Self {
         Self {
@@ -174,7 +200,7 @@ impl Config {
     /// `netbird-auth.toml`.
     #[rustfmt::skip]
     pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, ConfigError> {
-        let Self { server, limits, database, bootstrap, log, metrics, cors, compat, .. } = Self::default();
+        let Self { server, limits, database, backup, bootstrap, log, metrics, cors, compat, .. } = Self::default();
         let issuers = issuers::read(reader)?;
         Ok(Self {
             server: Server {
@@ -187,6 +213,11 @@ impl Config {
             },
             database: Database {
                 path: reader.get("database", "path", database.path, value::path)?,
+            },
+            backup: Backup {
+                directory: reader.get("backup", "directory", backup.directory, value::optional_path)?,
+                every: reader.get("backup", "every", backup.every, value::period(MINUTE..=DAY * 365))?,
+                keep: reader.get("backup", "keep", backup.keep, value::integer(1..=10_000))?,
             },
             bootstrap: Bootstrap {
                 owner_name: reader.get("bootstrap", "owner_name", bootstrap.owner_name, value::name)?,

@@ -22,6 +22,9 @@ pub(super) const EMPTY: &str = "must not be empty";
 
 const TEXT_LIMIT: usize = 255;
 
+/// In seconds.
+const MINUTE: u64 = 60;
+
 /// A value as it was given.
 #[derive(Clone, Copy)]
 pub(super) enum Given<'v> {
@@ -124,6 +127,32 @@ where
 pub(super) fn seconds(range: RangeInclusive<u32>) -> impl Fn(Given<'_>) -> Result<Duration, Fault> {
     let number = integer(range);
     move |given| number(given).map(Duration::from_secs)
+}
+
+/// A time in minutes, hours or days, such as "12h".
+pub(super) fn period(
+    range: RangeInclusive<Duration>,
+) -> impl Fn(Given<'_>) -> Result<Duration, Fault> {
+    move |given| {
+        let text = given.text()?;
+        let units = [("m", MINUTE), ("h", 60 * MINUTE), ("d", 24 * 60 * MINUTE)];
+        let found = units.into_iter().find_map(|(unit, seconds)| {
+            let number: u32 = text.strip_suffix(unit)?.parse().ok()?;
+            Some(Duration::from_secs(u64::from(number) * seconds))
+        });
+        found.filter(|time| range.contains(time)).ok_or(
+            "must be minutes, hours or days, such as \"30m\", \"12h\" or \"7d\", and from 1m to 365d"
+                .to_owned(),
+        )
+    }
+}
+
+/// A path, or nothing.
+pub(super) fn optional_path(given: Given<'_>) -> Result<Option<PathBuf>, Fault> {
+    match given.text()? {
+        "" => Ok(None),
+        _ => path(given).map(Some),
+    }
 }
 
 /// A path. In the file, relative to its folder, so that a file means the same wherever it is

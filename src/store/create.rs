@@ -77,8 +77,8 @@ fn build<T, E: From<StoreError>>(
     Ok(made)
 }
 
-/// The name under which a database is built: one that nobody else chooses.
-fn unfinished(path: &Path) -> PathBuf {
+/// The name under which a file is built: one that nobody else chooses.
+pub(crate) fn unfinished(path: &Path) -> PathBuf {
     let mut name = OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
     name.push(".unfinished");

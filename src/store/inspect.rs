@@ -2,11 +2,11 @@
 
 use std::fs::{self, File};
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::StoreError;
 use super::migrate::LATEST;
-use super::paths::{beside, io};
+use super::paths::{beside, io, real};
 
 const APPLICATION_ID: u32 = 0x6e62_6175;
 /// SQLite's header: magic at 0, user_version at 60, application_id at 68, big-endian.
@@ -22,12 +22,43 @@ pub enum Presence {
     Ours,
 }
 
-/// Looks at a file without SQLite, so that a file of another program is never touched. To be called
-/// before SQLite opens the file only: closing a second descriptor would drop SQLite's locks.
+/// Looks at the place of the server's database. To be called before SQLite opens the file only: closing
+/// a second descriptor would drop SQLite's locks.
 ///
 /// # Errors
-/// Anything there that is not a database of this program and version, or can't be written.
+/// As [`recognise`]; a file that can't be written; nothing where something surely was.
 pub fn inspect(path: &Path) -> Result<Presence, StoreError> {
+    let presence = recognise(path)?;
+    match presence {
+        Presence::Absent if restoring(path).exists() => {
+            return Err(StoreError::RestoreUnfinished(path.to_owned()));
+        }
+        Presence::Absent if beside(path, "-wal").exists() => {
+            return Err(StoreError::OrphanLog(path.to_owned()));
+        }
+        Presence::Absent => {}
+        // Root may write it all the same; but whoever took the bits away meant it.
+        Presence::Ours => {
+            let metadata = fs::metadata(path).map_err(io(path))?;
+            if metadata.permissions().readonly() {
+                return Err(StoreError::ReadOnly(path.to_owned()));
+            }
+        }
+    }
+    Ok(presence)
+}
+
+/// Under which name a restore prepares the new database. As long as it is there and the database is
+/// not, no new one may be made: the restore has to be finished.
+pub fn restoring(database: &Path) -> PathBuf {
+    beside(&real(database), ".restoring")
+}
+
+/// Looks at a file without SQLite, so that a file of another program is never touched.
+///
+/// # Errors
+/// Anything there that is not a database of this program and version.
+pub fn recognise(path: &Path) -> Result<Presence, StoreError> {
     let not_ours = |why| StoreError::NotOurs {
         path: path.to_owned(),
         why,
@@ -38,9 +69,6 @@ pub fn inspect(path: &Path) -> Result<Presence, StoreError> {
             if fs::symlink_metadata(path).is_ok() {
                 // A volume that is not mounted, say: a new database would hide the old one.
                 return Err(StoreError::DanglingLink(path.to_owned()));
-            }
-            if beside(path, "-wal").exists() {
-                return Err(StoreError::OrphanLog(path.to_owned()));
             }
             return Ok(Presence::Absent);
         }
@@ -75,10 +103,6 @@ pub fn inspect(path: &Path) -> Result<Presence, StoreError> {
             found,
             known: LATEST,
         });
-    }
-    // Root may write it all the same; but whoever took the bits away meant it.
-    if metadata.permissions().readonly() {
-        return Err(StoreError::ReadOnly(path.to_owned()));
     }
     Ok(Presence::Ours)
 }

@@ -2,6 +2,7 @@
 
 mod audit;
 mod columns;
+mod copy;
 mod create;
 mod identity;
 mod inspect;
@@ -10,17 +11,21 @@ mod open;
 mod paths;
 mod tokens;
 mod users;
+mod work;
 
 pub use audit::{
     Activity, AuditEvent, ChangedRows, Initiator, NewAuditEvent, audit_page, changed_since,
     insert_audit, last_audit_number,
 };
+pub use copy::{Contents, check_whole, copy_database};
+pub(crate) use create::unfinished;
 pub use create::{create_database, discard_unfinished, is_unfinished};
 pub use identity::{FileIdentity, ServerLock};
-pub use inspect::{Presence, inspect};
+pub use inspect::{Presence, inspect, recognise, restoring};
 pub use migrate::{migrate, rewrite_version};
 pub use open::{open_as_it_is, open_readers, open_writer};
 pub use paths::write_new_private_file;
+pub(crate) use paths::{beside, folder_of, io, real, sync_directory};
 pub use tokens::{
     LoadedToken, NewToken, Token, count_tokens, delete_token, hashes_of_user, insert_token,
     last_owner_token_expiry, load_tokens, save_last_used, token_by_id, token_by_number,
@@ -30,6 +35,7 @@ pub use users::{
     NewUser, Origin, approve_user, delete_user, email_is_taken, insert_user, load_users, owner,
     save_last_login, save_login, update_user, user_by_id, user_by_number,
 };
+pub use work::{Progress, Stage, Work};
 
 use std::path::{Path, PathBuf};
 
@@ -87,6 +93,23 @@ pub enum StoreError {
         /// Why.
         source: std::io::Error,
     },
+    /// What SQLite's own check found, in its words.
+    #[error("{}: damaged ({what}); restore a backup", .path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// The first thing that is wrong.
+        what: String,
+    },
+    /// A file that is nobody else's is locked.
+    #[error("{}: locked by another program; stop that and try again", .0.display())]
+    Busy(PathBuf),
+    /// A restore moved the database away and was killed before its end.
+    #[error("{}: missing, since a restore was killed before its end; run 'netbird-auth restore' again", .0.display())]
+    RestoreUnfinished(PathBuf),
+    /// Called off, as by a stop of the server.
+    #[error("called off")]
+    Cancelled,
     /// No randomness.
     #[error("the operating system gives no randomness: {0}")]
     Randomness(#[from] getrandom::Error),

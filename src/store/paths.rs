@@ -36,7 +36,7 @@ pub fn write_new_private_file(path: &Path, parts: &[&[u8]]) -> Result<(), StoreE
 }
 
 /// Syncs the folder of a file, so that its name survives a power cut.
-pub(super) fn sync_directory(file: &Path) -> Result<(), StoreError> {
+pub(crate) fn sync_directory(file: &Path) -> Result<(), StoreError> {
     let folder = folder_of(file);
     File::open(folder)
         .and_then(|folder| folder.sync_all())
@@ -44,7 +44,7 @@ pub(super) fn sync_directory(file: &Path) -> Result<(), StoreError> {
 }
 
 /// The folder that a file is in.
-pub(super) fn folder_of(file: &Path) -> &Path {
+pub(crate) fn folder_of(file: &Path) -> &Path {
     match file.parent() {
         Some(folder) if folder != Path::new("") => folder,
         _ => Path::new("."),
@@ -52,19 +52,19 @@ pub(super) fn folder_of(file: &Path) -> &Path {
 }
 
 /// The file with a suffix to its name.
-pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
+pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
 }
 
 /// The file's own name, where a path is a link to it: SQLite puts its further files beside that one.
-pub(super) fn real(path: &Path) -> PathBuf {
+pub(crate) fn real(path: &Path) -> PathBuf {
     fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
 }
 
 /// Names the file in what the operating system says.
-pub(super) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> StoreError + '_ {
+pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> StoreError + '_ {
     move |source| StoreError::Io {
         path: path.to_owned(),
         source,

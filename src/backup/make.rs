@@ -1,0 +1,93 @@
+//! Making a backup.
+
+use std::fs::{self, File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use rusqlite::Connection;
+use rustix::fs::FlockOperation;
+
+use super::{BackupError, digest};
+use crate::store::{self, Contents, StoreError, Work, beside, folder_of, io, sync_directory};
+
+/// Writes a backup of an open database to a new file, and its digest beside it. Both are on the disk
+/// and read through when this returns; on an error, or after a kill, there is no file of this name.
+/// What a kill left is thrown away by the next backup to the same name.
+///
+/// # Errors
+/// [`BackupError`]; [`StoreError::Exists`] where there is a file of this name.
+pub fn make(source: &Connection, file: &Path, work: &Arc<Work>) -> Result<Contents, BackupError> {
+    if file.file_name().is_none() {
+        return Err(BackupError::NoName(file.to_owned()));
+    }
+    let turn = Turn::take(folder_of(file))?;
+    make_in(&turn, source, file, work)
+}
+
+/// The same for whoever has the folder already.
+pub(super) fn make_in(
+    _: &Turn,
+    source: &Connection,
+    file: &Path,
+    work: &Arc<Work>,
+) -> Result<Contents, BackupError> {
+    if fs::symlink_metadata(file).is_ok() {
+        return Err(StoreError::Exists(file.to_owned()).into());
+    }
+    let unfinished = store::unfinished(file);
+    let made = write(source, &unfinished, file, work);
+    if made.is_err() {
+        discard(&unfinished);
+        let _ = fs::remove_file(digest::path_of(file));
+    }
+    made
+}
+
+fn write(
+    source: &Connection,
+    unfinished: &Path,
+    file: &Path,
+    work: &Arc<Work>,
+) -> Result<Contents, BackupError> {
+    discard(unfinished);
+    let target = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(unfinished)
+        .map_err(io(unfinished))?;
+    store::copy_database(source, unfinished, work)?;
+    let contents = store::check_whole(unfinished, work)?;
+    let hash = digest::of_file(unfinished, work)?;
+    target.sync_all().map_err(io(unfinished))?;
+    // The digest first: a backup has one from its first moment on.
+    digest::write(file, &hash)?;
+    fs::rename(unfinished, file).map_err(io(file))?;
+    // Whoever is told that it failed must not find it.
+    sync_directory(file).inspect_err(|_| drop(fs::remove_file(file)))?;
+    Ok(contents)
+}
+
+/// Removes what a backup that failed or was killed has left.
+pub(super) fn discard(unfinished: &Path) {
+    for suffix in ["", "-journal", "-wal", "-shm"] {
+        let _ = fs::remove_file(beside(unfinished, suffix));
+    }
+}
+
+/// One backup a folder at a time: an exclusive `flock` on the folder, held until dropped.
+pub(super) struct Turn {
+    _folder: File,
+}
+
+impl Turn {
+    pub(super) fn take(folder: &Path) -> Result<Self, BackupError> {
+        let opened = File::open(folder).map_err(io(folder))?;
+        match rustix::fs::flock(&opened, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Self { _folder: opened }),
+            Err(rustix::io::Errno::WOULDBLOCK) => Err(BackupError::FolderInUse(folder.to_owned())),
+            Err(error) => Err(io(folder)(error.into()).into()),
+        }
+    }
+}

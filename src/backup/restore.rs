@@ -1,0 +1,212 @@
+//! Bringing a backup back, while no server runs.
+//!
+//! The former database is moved aside, never deleted. In this order: the new file is made ready under a
+//! name of its own; the database, then its write-ahead log, get their new names; the new file gets the
+//! database's. A log that met the wrong database would be played into it. From the moment at which the
+//! database has no name until the end, the prepared file keeps a server from making a new database.
+
+use std::fs::{self, File, OpenOptions};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, chown};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::BackupError;
+use super::digest::{self, of_copied};
+use super::make::discard;
+use crate::clock::Timestamp;
+use crate::store::{
+    self, Contents, Presence, ServerLock, Stage, StoreError, Work, beside, folder_of, io, real,
+    sync_directory,
+};
+
+/// What tells that a backup is what it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Digest {
+    /// The file beside it, which must be there.
+    Required,
+    /// Nothing does.
+    Ignored,
+}
+
+/// What was done.
+#[derive(Debug)]
+pub struct Restored {
+    /// What is in the database now.
+    pub contents: Contents,
+    /// Where the former database is, if there was one.
+    pub former: Option<PathBuf>,
+}
+
+/// After the name of a database that a restore has set aside, before the time.
+const ASIDE: &str = ".before-restore-";
+
+/// What may stand beside a database and is part of it.
+const LOGS: [&str; 2] = ["-wal", "-journal"];
+
+/// Puts a backup in the place of a database. The former one is kept beside it.
+///
+/// # Errors
+/// [`StoreError::InUse`] beside a running server, [`BackupError`] for a backup that is not whole, not
+/// ours, of a newer schema, or not what its digest says. The database is then as it was, but where the
+/// disk fails between two renames: it has no name then, and the next restore goes on from there.
+pub fn restore(
+    file: &Path,
+    database: &Path,
+    digest: Digest,
+    now: Timestamp,
+    work: &Arc<Work>,
+) -> Result<Restored, BackupError> {
+    judge_file(file, database)?;
+    let _lock = ServerLock::acquire(database)?;
+    let database = &real(database);
+    // What is there, if anything, is kept, whatever it is; but a link to nowhere is a mistake.
+    if let Err(link @ StoreError::DanglingLink(_)) = store::recognise(database) {
+        return Err(link.into());
+    }
+    let prepared = store::restoring(database);
+    let goes_on = prepared.exists() && !database.exists();
+    let contents = prepare(file, &prepared, database, digest, work).inspect_err(|_| {
+        if !goes_on {
+            discard(&prepared);
+        }
+    })?;
+    let former = set_aside(database, goes_on, now)?;
+    fs::rename(&prepared, database).map_err(io(database))?;
+    sync_directory(database)?;
+    Ok(Restored { contents, former })
+}
+
+/// A restore that was killed before it touched the database leaves what it prepared. The server's lock
+/// must be held, and the database be there.
+pub fn forget_killed_restore(database: &Path) {
+    discard(&store::restoring(database));
+}
+
+/// What can be said of a backup before anything is written.
+fn judge_file(file: &Path, database: &Path) -> Result<(), BackupError> {
+    if store::recognise(file)? == Presence::Absent {
+        return Err(io(file)(std::io::ErrorKind::NotFound.into()).into());
+    }
+    let identity = |path: &Path| {
+        let metadata = fs::metadata(path).ok()?;
+        Some((metadata.dev(), metadata.ino()))
+    };
+    if identity(file) == identity(database) {
+        return Err(BackupError::IsDatabase(file.to_owned()));
+    }
+    for suffix in LOGS {
+        let log = beside(&real(file), suffix);
+        if fs::metadata(&log).is_ok_and(|metadata| metadata.len() > 0) {
+            return Err(BackupError::HasLog(log));
+        }
+    }
+    Ok(())
+}
+
+/// Copies the backup and looks at the copy, so that nothing can change in between.
+fn prepare(
+    file: &Path,
+    prepared: &Path,
+    database: &Path,
+    digest: Digest,
+    work: &Arc<Work>,
+) -> Result<Contents, BackupError> {
+    let expected = match digest {
+        Digest::Required => Some(digest::read(file)?),
+        Digest::Ignored => None,
+    };
+    for log in ["-wal", "-journal", "-shm"] {
+        let _ = fs::remove_file(beside(prepared, log));
+    }
+    let mut source = File::open(file).map_err(io(file))?;
+    let length = source.metadata().map_err(io(file))?.len();
+    // Not made anew: where a restore was killed, the name must not be gone for a moment.
+    let target = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(prepared)
+        .map_err(io(prepared))?;
+    work.begin(Stage::Copying, length);
+    let found = of_copied(&mut source, &target, work).map_err(|fault| fault.of(file, prepared))?;
+    if expected.is_some_and(|expected| expected != found) {
+        return Err(BackupError::DigestWrong(file.to_owned()));
+    }
+    // Of what was copied: another file may have the name by now.
+    store::recognise(prepared)?;
+    let contents = store::check_whole(prepared, work)?;
+    keep_owner(&target, prepared, database);
+    target.sync_all().map_err(io(prepared))?;
+    sync_directory(prepared)?;
+    Ok(contents)
+}
+
+/// Root restores for the user that the server runs as.
+fn keep_owner(target: &File, prepared: &Path, database: &Path) {
+    let model = fs::metadata(database).or_else(|_| fs::metadata(folder_of(database)));
+    if let (Ok(model), Ok(target)) = (model, target.metadata())
+        && (model.uid(), model.gid()) != (target.uid(), target.gid())
+    {
+        // Who may not do that is that user, or had no database here before.
+        let _ = chown(prepared, Some(model.uid()), Some(model.gid()));
+    }
+}
+
+/// Gives the database and its log other names, each on the disk before the next.
+fn set_aside(
+    database: &Path,
+    goes_on: bool,
+    now: Timestamp,
+) -> Result<Option<PathBuf>, StoreError> {
+    let has_database = fs::symlink_metadata(database).is_ok();
+    let logs = LOGS.map(|suffix| (beside(database, suffix), suffix));
+    let has_log = logs.iter().any(|(log, _)| log.exists());
+    let former = match has_database {
+        // A log that is left belongs to what was moved before the kill.
+        false if goes_on => last_set_aside(database),
+        false if !has_log => None,
+        _ => Some(free_name(database, now)),
+    };
+    let Some(former) = former else {
+        return Ok(None);
+    };
+    if has_database {
+        fs::rename(database, &former).map_err(io(&former))?;
+        sync_directory(database)?;
+    }
+    for (log, suffix) in logs {
+        if log.exists() {
+            fs::rename(&log, beside(&former, suffix)).map_err(io(&log))?;
+        }
+    }
+    let _ = fs::remove_file(beside(database, "-shm"));
+    sync_directory(database)?;
+    Ok(Some(former))
+}
+
+/// A name for the former database that nothing has.
+fn free_name(database: &Path, mut now: Timestamp) -> PathBuf {
+    loop {
+        let name = beside(database, &format!("{ASIDE}{}", now.compact()));
+        if fs::symlink_metadata(&name).is_err() {
+            return name;
+        }
+        now = now.plus(Duration::from_secs(1));
+    }
+}
+
+/// The newest database that a restore has set aside: their names sort by time.
+fn last_set_aside(database: &Path) -> Option<PathBuf> {
+    let start = beside(database, ASIDE);
+    let start = start.file_name()?.to_str()?;
+    let names = fs::read_dir(folder_of(database)).ok()?;
+    names
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|name| {
+            name.starts_with(start) && !name.ends_with("-wal") && !name.ends_with("-journal")
+        })
+        .max()
+        .map(|name| database.with_file_name(name))
+}

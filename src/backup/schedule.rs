@@ -1,0 +1,193 @@
+//! Backups by the clock, on a thread of their own beside the server.
+
+use std::fs;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use parking_lot::Mutex;
+
+use super::BackupError;
+use super::make::{Turn, make_in};
+use super::rotation::Rotation;
+use crate::clock::Timestamp;
+use crate::store::{Contents, Readers, StoreError, Work, io};
+
+/// How long after a failure it is tried again, or sooner where backups are made more often.
+const RETRY: Duration = Duration::from_secs(10 * 60);
+
+/// What is made when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scheduled {
+    /// Where to; made (0700) where it is missing.
+    pub directory: PathBuf,
+    /// How much time is between two, from 1 minute on.
+    pub every: Duration,
+    /// How many are kept, from 1 on.
+    pub keep: usize,
+}
+
+/// How the backups went, for `/readyz` and the metrics.
+#[derive(Default)]
+pub struct Status {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    last: Option<Timestamp>,
+    failures: u64,
+    is_failing: bool,
+}
+
+impl Status {
+    /// When the newest backup was made, also before this process began.
+    pub fn last(&self) -> Option<Timestamp> {
+        self.state.lock().last
+    }
+
+    /// Backups that failed since the start.
+    pub fn failures(&self) -> u64 {
+        self.state.lock().failures
+    }
+
+    /// Whether the last try failed.
+    pub fn is_failing(&self) -> bool {
+        self.state.lock().is_failing
+    }
+}
+
+/// The thread that makes backups.
+pub struct Schedule {
+    thread: JoinHandle<()>,
+    stop: Sender<()>,
+    work: Arc<Work>,
+}
+
+impl Schedule {
+    /// Starts the thread. The first backup is due when the newest one there is old enough, and at once
+    /// where there is none.
+    ///
+    /// # Errors
+    /// When the operating system gives no thread.
+    pub fn start(
+        scheduled: Scheduled,
+        database: &Path,
+        readers: Readers,
+        status: Arc<Status>,
+    ) -> std::io::Result<Self> {
+        let (stop, stopped) = crossbeam_channel::bounded(0);
+        let work = Arc::new(Work::default());
+        let worker = Worker {
+            rotation: Rotation::new(&scheduled.directory, database),
+            scheduled,
+            readers,
+            status,
+            work: Arc::clone(&work),
+        };
+        let thread = std::thread::Builder::new()
+            .name("backups".to_owned())
+            .spawn(move || worker.run(&stopped))?;
+        Ok(Self { thread, stop, work })
+    }
+
+    /// A handle to call off what is on the way. No further backup is made then.
+    pub fn work(&self) -> Arc<Work> {
+        Arc::clone(&self.work)
+    }
+
+    /// Ends the thread; a backup on the way is called off, and leaves nothing.
+    pub fn stop(self) {
+        self.work.cancel();
+        drop(self.stop);
+        let _ = self.thread.join();
+    }
+}
+
+struct Worker {
+    scheduled: Scheduled,
+    rotation: Rotation,
+    readers: Readers,
+    status: Arc<Status>,
+    work: Arc<Work>,
+}
+
+impl Worker {
+    fn run(&self, stopped: &Receiver<()>) {
+        let every = self.scheduled.every;
+        let mut wait = self.until_first(Timestamp::now());
+        loop {
+            // Whatever the clock of the wall does meanwhile.
+            let due = Instant::now() + wait;
+            match stopped.recv_deadline(due) {
+                Err(RecvTimeoutError::Timeout) if !self.work.is_cancelled() => {}
+                _ => return,
+            }
+            let started = Instant::now();
+            wait = match self.make(Timestamp::now()) {
+                Ok(_) => every.saturating_sub(started.elapsed()),
+                Err(BackupError::Store(StoreError::Cancelled)) => return,
+                Err(error) => {
+                    let wait = RETRY.min(every);
+                    log::error!(
+                        "no backup was made: {error}; tried again in {} s",
+                        wait.as_secs()
+                    );
+                    let mut state = self.status.state.lock();
+                    state.failures += 1;
+                    state.is_failing = true;
+                    wait
+                }
+            };
+        }
+    }
+
+    /// How long the newest backup is good. One from the future says nothing.
+    fn until_first(&self, now: Timestamp) -> Duration {
+        let moments = self.rotation.moments().unwrap_or_default();
+        let Some(last) = moments.last().filter(|last| **last <= now) else {
+            return Duration::ZERO;
+        };
+        self.status.state.lock().last = Some(*last);
+        self.scheduled.every.saturating_sub(now.since(*last))
+    }
+
+    fn make(&self, now: Timestamp) -> Result<Contents, BackupError> {
+        let folder = &self.rotation.folder;
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)
+            .map_err(io(folder))?;
+        let started = Instant::now();
+        let turn = Turn::take(folder)?;
+        self.rotation.clean().map_err(io(folder))?;
+        let path = self.rotation.path(now);
+        let source = self.readers.get().map_err(StoreError::from)?;
+        let contents = make_in(&turn, &source, &path, &self.work)?;
+        drop(source);
+        log::info!(
+            "made the backup {} in {} ms (users: {}, tokens: {})",
+            path.display(),
+            started.elapsed().as_millis(),
+            contents.users,
+            contents.tokens
+        );
+        {
+            let mut state = self.status.state.lock();
+            state.last = Some(now);
+            state.is_failing = false;
+        }
+        // Only now that there is a newer one.
+        if let Err(error) = self.rotation.keep_newest(self.scheduled.keep) {
+            log::warn!(
+                "old backups in {} could not be removed: {error}",
+                folder.display()
+            );
+        }
+        Ok(contents)
+    }
+}
