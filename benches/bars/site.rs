@@ -134,15 +134,22 @@ fn app(folder: &Path, database: &Path, settings: &str) -> (Arc<App>, WriterThrea
     )
     .unwrap();
     let index = start.index();
-    let readers = store::open_readers(database).unwrap();
+    let readers = Arc::new(store::open_readers(database).unwrap());
+    let backups = Arc::default();
     let (writer, thread) = Writer::start(start).unwrap();
     let issuers = Arc::new(Issuers::new(set));
     let app = App {
-        metrics: Metrics::new(Arc::clone(&index), writer.clone(), Arc::clone(&issuers)),
+        metrics: Metrics::new(
+            Arc::clone(&index),
+            writer.clone(),
+            Arc::clone(&issuers),
+            Arc::clone(&backups),
+        ),
         index,
         issuers,
         writer,
         readers,
+        backups,
         list_turn: Default::default(),
         identity_headers: IdentityHeaderNames::of(&config.forward_auth).unwrap(),
         forward_auth: config.forward_auth,

@@ -22,21 +22,22 @@ pub fn make(source: &Connection, file: &Path, work: &Arc<Work>) -> Result<Conten
         return Err(BackupError::NoName(file.to_owned()));
     }
     let turn = Turn::take(folder_of(file))?;
-    make_in(&turn, source, file, work)
+    let copy = |target: &Path| store::copy_database(source, target, work);
+    make_in(&turn, file, copy, work)
 }
 
-/// The same for whoever has the folder already.
+/// The same for whoever has the folder already; `copy` fills the empty file that it is given.
 pub(super) fn make_in(
     _: &Turn,
-    source: &Connection,
     file: &Path,
+    copy: impl FnOnce(&Path) -> Result<(), StoreError>,
     work: &Arc<Work>,
 ) -> Result<Contents, BackupError> {
     if fs::symlink_metadata(file).is_ok() {
         return Err(StoreError::Exists(file.to_owned()).into());
     }
     let unfinished = store::unfinished(file);
-    let made = write(source, &unfinished, file, work);
+    let made = write(&unfinished, file, copy, work);
     if made.is_err() {
         discard(&unfinished);
         let _ = fs::remove_file(digest::path_of(file));
@@ -45,9 +46,9 @@ pub(super) fn make_in(
 }
 
 fn write(
-    source: &Connection,
     unfinished: &Path,
     file: &Path,
+    copy: impl FnOnce(&Path) -> Result<(), StoreError>,
     work: &Arc<Work>,
 ) -> Result<Contents, BackupError> {
     discard(unfinished);
@@ -57,7 +58,7 @@ fn write(
         .mode(0o600)
         .open(unfinished)
         .map_err(io(unfinished))?;
-    store::copy_database(source, unfinished, work)?;
+    copy(unfinished)?;
     let contents = store::check_whole(unfinished, work)?;
     let hash = digest::of_file(unfinished, work)?;
     target.sync_all().map_err(io(unfinished))?;

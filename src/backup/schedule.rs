@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ use super::BackupError;
 use super::make::{Turn, make_in};
 use super::rotation::Rotation;
 use crate::clock::Timestamp;
-use crate::store::{Contents, Readers, StoreError, Work, io};
+use crate::store::{self, Contents, Readers, StoreError, Work, io};
 
 /// How long after a failure it is tried again, or sooner where backups are made more often.
 const RETRY: Duration = Duration::from_secs(10 * 60);
@@ -60,11 +60,17 @@ impl Status {
     }
 }
 
-/// The thread that makes backups.
+/// As long as it is held, backups are made. Dropping it calls off what is on the way, which then leaves
+/// nothing.
 pub struct Schedule {
-    thread: JoinHandle<()>,
-    stop: Sender<()>,
     work: Arc<Work>,
+    _running: Sender<()>,
+}
+
+impl Drop for Schedule {
+    fn drop(&mut self) {
+        self.work.cancel();
+    }
 }
 
 impl Schedule {
@@ -76,41 +82,34 @@ impl Schedule {
     pub fn start(
         scheduled: Scheduled,
         database: &Path,
-        readers: Readers,
+        readers: &Arc<Readers>,
         status: Arc<Status>,
-    ) -> std::io::Result<Self> {
-        let (stop, stopped) = crossbeam_channel::bounded(0);
+    ) -> std::io::Result<(Self, JoinHandle<()>)> {
+        let (running, stopped) = crossbeam_channel::bounded(0);
         let work = Arc::new(Work::default());
         let worker = Worker {
             rotation: Rotation::new(&scheduled.directory, database),
             scheduled,
-            readers,
+            readers: Arc::downgrade(readers),
             status,
             work: Arc::clone(&work),
         };
         let thread = std::thread::Builder::new()
             .name("backups".to_owned())
             .spawn(move || worker.run(&stopped))?;
-        Ok(Self { thread, stop, work })
-    }
-
-    /// A handle to call off what is on the way. No further backup is made then.
-    pub fn work(&self) -> Arc<Work> {
-        Arc::clone(&self.work)
-    }
-
-    /// Ends the thread; a backup on the way is called off, and leaves nothing.
-    pub fn stop(self) {
-        self.work.cancel();
-        drop(self.stop);
-        let _ = self.thread.join();
+        let schedule = Self {
+            work,
+            _running: running,
+        };
+        Ok((schedule, thread))
     }
 }
 
 struct Worker {
     scheduled: Scheduled,
     rotation: Rotation,
-    readers: Readers,
+    /// Not kept open by this thread: the writer's connection shall be the last one that is closed.
+    readers: Weak<Readers>,
     status: Arc<Status>,
     work: Arc<Work>,
 }
@@ -124,6 +123,7 @@ impl Worker {
             let due = Instant::now() + wait;
             match stopped.recv_deadline(due) {
                 Err(RecvTimeoutError::Timeout) if !self.work.is_cancelled() => {}
+                // Dropped, or called off in the meantime.
                 _ => return,
             }
             let started = Instant::now();
@@ -155,6 +155,11 @@ impl Worker {
         self.scheduled.every.saturating_sub(now.since(*last))
     }
 
+    fn copy(&self, target: &Path) -> Result<(), StoreError> {
+        let readers = self.readers.upgrade().ok_or(StoreError::Cancelled)?;
+        store::copy_database(&*readers.get()?, target, &self.work)
+    }
+
     fn make(&self, now: Timestamp) -> Result<Contents, BackupError> {
         let folder = &self.rotation.folder;
         fs::DirBuilder::new()
@@ -166,9 +171,7 @@ impl Worker {
         let turn = Turn::take(folder)?;
         self.rotation.clean().map_err(io(folder))?;
         let path = self.rotation.path(now);
-        let source = self.readers.get().map_err(StoreError::from)?;
-        let contents = make_in(&turn, &source, &path, &self.work)?;
-        drop(source);
+        let contents = make_in(&turn, &path, |target| self.copy(target), &self.work)?;
         log::info!(
             "made the backup {} in {} ms (users: {}, tokens: {})",
             path.display(),

@@ -5,6 +5,7 @@ use std::io::IsTerminal;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use actix_web::rt::signal::unix::{Signal, SignalKind, signal};
@@ -125,14 +126,16 @@ impl Serve {
         if let Some(metrics) = &listeners.metrics {
             log::info!("metrics on {}", shown(metrics.local_addr()));
         }
-        let under_way = backups.as_ref().map(Schedule::work);
+        let (schedule, backups) = backups.unzip();
         let stop = async move {
             stop.await;
-            // At once: the readers must be gone when the writer closes the database.
-            under_way.inspect(|work| work.cancel());
+            // A backup that is on the way is called off while running requests finish.
+            drop(schedule);
         };
         let ended = system.block_on(server::run(listeners, app, writer, stop));
-        backups.map(Schedule::stop);
+        if let Some(backups) = backups {
+            let _ = backups.join();
+        }
         ended?;
         log::info!("stopped");
         Ok(())
@@ -208,7 +211,7 @@ fn open(
 ) -> Result<(Arc<App>, WriterThread), Failure> {
     let start = Start::load(store::open_writer(path, START_PATIENCE)?, path)?;
     let index = start.index();
-    let readers = store::open_readers(path)?;
+    let readers = Arc::new(store::open_readers(path)?);
     let (writer, thread) = Writer::start(start)?;
     let backups = Arc::<backup::Status>::default();
     let app = App {
@@ -239,7 +242,7 @@ fn schedule(
     settings: &config::Backup,
     database: &Path,
     app: &App,
-) -> Result<Option<Schedule>, Failure> {
+) -> Result<Option<(Schedule, JoinHandle<()>)>, Failure> {
     let Some(directory) = settings.directory.clone() else {
         return Ok(None);
     };
@@ -248,8 +251,13 @@ fn schedule(
         every: settings.every,
         keep: settings.keep,
     };
-    let (readers, status) = (app.readers.clone(), Arc::clone(&app.backups));
-    Ok(Some(Schedule::start(scheduled, database, readers, status)?))
+    let status = Arc::clone(&app.backups);
+    Ok(Some(Schedule::start(
+        scheduled,
+        database,
+        &app.readers,
+        status,
+    )?))
 }
 
 /// How many users are bound to each name that no issuer has, as after a change of its name.

@@ -182,15 +182,22 @@ fn state_of(path: &Path) -> (State, WriterThread) {
     let connection = store::open_writer(path, Duration::ZERO).unwrap();
     let start = Start::load(connection, path).unwrap();
     let index = start.index();
-    let readers = store::open_readers(path).unwrap();
+    let readers = Arc::new(store::open_readers(path).unwrap());
+    let backups = Arc::default();
     let (writer, thread) = Writer::start(start).unwrap();
     let issuers = Arc::new(Issuers::new(IssuerSet::default()));
     let app = State {
-        metrics: Metrics::new(Arc::clone(&index), writer.clone(), Arc::clone(&issuers)),
+        metrics: Metrics::new(
+            Arc::clone(&index),
+            writer.clone(),
+            Arc::clone(&issuers),
+            Arc::clone(&backups),
+        ),
         index,
         issuers,
         writer,
         readers,
+        backups,
         list_turn: Default::default(),
         identity_headers: IdentityHeaderNames::of(&ForwardAuth::default()).unwrap(),
         forward_auth: ForwardAuth::default(),
