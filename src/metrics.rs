@@ -190,6 +190,11 @@ impl Collector for State {
             status.failures(),
         )?;
         counter(
+            "writer_panics",
+            "Panics of the writer, after which the server ends.",
+            status.panics(),
+        )?;
+        counter(
             "issuers_failed_reloads",
             "Reloads of the issuers that failed.",
             self.issuers.failures(),

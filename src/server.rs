@@ -122,7 +122,8 @@ pub async fn run(
         Either::Left(_) => true,
         Either::Right(_) => false,
     };
-    for handle in handles {
+    // The metrics last: what made the server end shall be seen there.
+    for handle in handles.into_iter().rev() {
         handle.stop(true).await;
     }
     let _ = server.await;

@@ -14,6 +14,7 @@ mod thread;
 
 pub use status::Status;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -81,7 +82,7 @@ impl Start {
 
 /// The writer's thread, to be joined at the end.
 pub struct WriterThread {
-    thread: JoinHandle<bool>,
+    thread: JoinHandle<Option<bool>>,
     /// Resolves when the thread ends, for whatever reason.
     pub ended: oneshot::Receiver<()>,
 }
@@ -121,12 +122,15 @@ impl Writer {
         let status = Arc::new(Status::default());
         let path = start.path.clone();
         let mut worker = thread::Worker::new(start, queue, Arc::clone(&status))?;
+        let told = Arc::clone(&status);
         let thread = std::thread::Builder::new()
             .name("writer".to_owned())
             .spawn(move || {
-                // Dropped when the thread ends, by a panic too: that is how the server learns of it.
+                // Dropped at the very end: that is how the server learns of it, and ends.
                 let _ended = ended_sender;
-                worker.run()
+                // What the panic left half done is not looked at again.
+                let ran = catch_unwind(AssertUnwindSafe(|| worker.run()));
+                ran.inspect_err(|_| told.panicked()).ok()
             })
             .map_err(|source| StoreError::Io { path, source })?;
         Ok((Self { jobs, status }, WriterThread { thread, ended }))
@@ -177,6 +181,6 @@ impl WriterThread {
     /// Waits for the thread: every handle must be dropped before. `Some` says whether the last
     /// marks of use were written, `None` that the thread panicked.
     pub fn join(self) -> Option<bool> {
-        self.thread.join().ok()
+        self.thread.join().ok().flatten()
     }
 }

@@ -12,6 +12,7 @@ pub struct Status {
     trouble: Mutex<Option<&'static str>>,
     commits: AtomicU64,
     failures: AtomicU64,
+    panics: AtomicU64,
 }
 
 impl Status {
@@ -28,6 +29,17 @@ impl Status {
     /// Transactions that failed since the start.
     pub fn failures(&self) -> u64 {
         self.failures.load(Ordering::Relaxed)
+    }
+
+    /// Panics of the writer: 1 from then on until the server has ended.
+    pub fn panics(&self) -> u64 {
+        self.panics.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn panicked(&self) {
+        self.panics.fetch_add(1, Ordering::Relaxed);
+        *self.trouble.lock() = Some("the writer has failed: the server is ending");
+        log::error!("the writer has failed: the server ends, so that it can be started anew");
     }
 
     pub(super) fn committed(&self) {

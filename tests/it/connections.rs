@@ -171,7 +171,7 @@ fn a_body_that_nobody_reads_does_not_spoil_the_next_request() {
 }
 
 /// What the server shares between requests, over a database in a folder.
-fn state(folder: &Path) -> (State, WriterThread) {
+pub fn state(folder: &Path) -> (State, WriterThread) {
     let path = folder.join("test.db");
     store::create_database(&path, |_| Ok::<_, StoreError>(())).unwrap();
     state_of(&path)

@@ -76,3 +76,4 @@ mod verify_methods;
 mod verify_original;
 mod verify_property;
 mod verify_trouble;
+mod writer_panic;
