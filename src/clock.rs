@@ -71,11 +71,27 @@ impl Timestamp {
 
     /// What [`Timestamp::compact`] wrote.
     pub fn from_compact(text: &str) -> Option<Self> {
-        let format =
-            time::macros::format_description!("[year][month][day]T[hour][minute][second]Z");
-        let seconds = time::PrimitiveDateTime::parse(text, format)
-            .ok()?
-            .assume_utc();
+        let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
+        if (date.len(), time.len()) != (8, 6)
+            || !(date.bytes().chain(time.bytes())).all(|byte| byte.is_ascii_digit())
+        {
+            return None;
+        }
+        let number = |text: &str, from, to| text.get(from..to)?.parse::<u8>().ok();
+        let month = time::Month::try_from(number(date, 4, 6)?).ok()?;
+        let date = time::Date::from_calendar_date(
+            date.get(..4)?.parse().ok()?,
+            month,
+            number(date, 6, 8)?,
+        )
+        .ok()?;
+        let time = time::Time::from_hms(
+            number(time, 0, 2)?,
+            number(time, 2, 4)?,
+            number(time, 4, 6)?,
+        )
+        .ok()?;
+        let seconds = time::PrimitiveDateTime::new(date, time).assume_utc();
         Some(Self(seconds.unix_timestamp().checked_mul(MICROS_A_SECOND)?))
     }
 
