@@ -22,7 +22,7 @@ pub fn make(source: &Connection, file: &Path, work: &Arc<Work>) -> Result<Conten
         return Err(BackupError::NoName(file.to_owned()));
     }
     let turn = Turn::take(folder_of(file))?;
-    let copy = |target: &Path| store::copy_database(source, target, work);
+    let copy = |path: &Path, target: &File| store::copy_database(source, path, target, work);
     make_in(&turn, file, copy, work)
 }
 
@@ -30,7 +30,7 @@ pub fn make(source: &Connection, file: &Path, work: &Arc<Work>) -> Result<Conten
 pub(super) fn make_in(
     _: &Turn,
     file: &Path,
-    copy: impl FnOnce(&Path) -> Result<(), StoreError>,
+    copy: impl FnOnce(&Path, &File) -> Result<(), StoreError>,
     work: &Arc<Work>,
 ) -> Result<Contents, BackupError> {
     if fs::symlink_metadata(file).is_ok() {
@@ -48,7 +48,7 @@ pub(super) fn make_in(
 fn write(
     unfinished: &Path,
     file: &Path,
-    copy: impl FnOnce(&Path) -> Result<(), StoreError>,
+    copy: impl FnOnce(&Path, &File) -> Result<(), StoreError>,
     work: &Arc<Work>,
 ) -> Result<Contents, BackupError> {
     discard(unfinished);
@@ -58,7 +58,7 @@ fn write(
         .mode(0o600)
         .open(unfinished)
         .map_err(io(unfinished))?;
-    copy(unfinished)?;
+    copy(unfinished, &target)?;
     let contents = store::check_whole(unfinished, work)?;
     let hash = digest::of_file(unfinished, work)?;
     target.sync_all().map_err(io(unfinished))?;

@@ -1,6 +1,6 @@
 //! Backups by the clock, on a thread of their own beside the server.
 
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
@@ -155,9 +155,9 @@ impl Worker {
         self.scheduled.every.saturating_sub(now.since(*last))
     }
 
-    fn copy(&self, target: &Path) -> Result<(), StoreError> {
+    fn copy(&self, path: &Path, target: &File) -> Result<(), StoreError> {
         let readers = self.readers.upgrade().ok_or(StoreError::Cancelled)?;
-        store::copy_database(&*readers.get()?, target, &self.work)
+        store::copy_database(&*readers.get()?, path, target, &self.work)
     }
 
     fn make(&self, now: Timestamp) -> Result<Contents, BackupError> {
@@ -171,7 +171,12 @@ impl Worker {
         let turn = Turn::take(folder)?;
         self.rotation.clean().map_err(io(folder))?;
         let path = self.rotation.path(now);
-        let contents = make_in(&turn, &path, |target| self.copy(target), &self.work)?;
+        let contents = make_in(
+            &turn,
+            &path,
+            |path, target| self.copy(path, target),
+            &self.work,
+        )?;
         log::info!(
             "made the backup {} in {} ms (users: {}, tokens: {})",
             path.display(),

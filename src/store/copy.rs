@@ -1,5 +1,6 @@
 //! All of a database at once: a copy of it as it is at one moment, and whether a file is whole.
 
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use rusqlite::{Connection, ErrorCode};
 
 use super::StoreError;
 use super::open::connect;
+use super::paths::io;
 use super::work::{Stage, Work};
 
 /// Pages of one step, 4 MiB: between two steps the work can be called off.
@@ -27,18 +29,23 @@ pub struct Contents {
 }
 
 /// Copies a database into an empty file, as it is at one moment, by SQLite's online backup. Others may
-/// write meanwhile. The copy is on the disk only once it is synced.
+/// write meanwhile. `target` is the file that `path` names; its last pages may not be on the disk yet.
 ///
 /// # Errors
 /// What SQLite or the disk says; [`StoreError::Cancelled`].
-pub fn copy_database(source: &Connection, target: &Path, work: &Work) -> Result<(), StoreError> {
+pub fn copy_database(
+    source: &Connection,
+    path: &Path,
+    target: &File,
+    work: &Work,
+) -> Result<(), StoreError> {
     let page_size: u32 = source.pragma_query_value(None, "page_size", |row| row.get(0))?;
     // One snapshot from the first page to the last. Without it SQLite begins anew at each commit of
     // somebody else, and beside a busy server never ends.
     let moment = source.unchecked_transaction()?;
     moment.query_row("SELECT count(*) FROM sqlite_schema", (), |_| Ok(()))?;
-    let named = |error: rusqlite::Error| StoreError::from(error).at(target);
-    let mut copy = connect(target, Duration::ZERO).map_err(|error| error.at(target))?;
+    let named = |error: rusqlite::Error| StoreError::from(error).at(path);
+    let mut copy = connect(path, Duration::ZERO).map_err(|error| error.at(path))?;
     // Of no use before it is whole and synced by whoever asked for it.
     copy.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;")
         .map_err(named)?;
@@ -53,11 +60,13 @@ pub fn copy_database(source: &Connection, target: &Path, work: &Work) -> Result<
             work.begin(Stage::Copying, total);
         }
         work.reached(total - bytes(progress.remaining))?;
+        // Piece by piece: all of a large file at once would keep the server's own syncs waiting.
+        target.sync_data().map_err(io(path))?;
         match step {
             StepResult::Done => break,
             StepResult::More => {}
             // The target is nobody else's, and the source has its snapshot.
-            _ => return Err(StoreError::Busy(target.to_owned())),
+            _ => return Err(StoreError::Busy(path.to_owned())),
         }
     }
     drop(backup);
