@@ -8,7 +8,7 @@ use blake3::{Hash, Hasher};
 
 use super::BackupError;
 use crate::file::{FileFault, read_regular};
-use crate::store::{self, Stage, StoreError, Work, beside, io};
+use crate::store::{self, Stage, StoreError, Work, beside, io, sync_directory};
 
 /// Far more than a digest and the longest name.
 const LONGEST: usize = 8192;
@@ -76,7 +76,8 @@ pub(super) fn write(file: &Path, hash: &Hash) -> Result<(), StoreError> {
     let name = file.file_name().unwrap_or_default().as_encoded_bytes();
     let hex = hash.to_hex();
     store::write_new_private_file(&unfinished, &[hex.as_bytes(), b"  ", name, b"\n"])?;
-    fs::rename(&unfinished, &path).map_err(io(&path))
+    fs::rename(&unfinished, &path).map_err(io(&path))?;
+    sync_directory(&path)
 }
 
 /// The digest that stands beside a backup. Its name for the file is not looked at: files are renamed.
