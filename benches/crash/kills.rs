@@ -67,11 +67,12 @@ pub fn run(run: &Run) -> Result<Vec<Row>, String> {
     if stopped.status.code() != Some(0) {
         return Err(format!("the last stop ended with {}", stopped.status));
     }
-    Ok(vec![
-        figures.row(),
-        first.row(),
-        ready(figures.ready.into_iter().chain(first.ready).collect()),
-    ])
+    let mut rows = vec![figures.row()];
+    if !first.ready.is_empty() {
+        rows.push(first.row());
+    }
+    rows.push(ready([figures.ready, first.ready].concat()));
+    Ok(rows)
 }
 
 impl Figures {

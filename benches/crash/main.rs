@@ -30,6 +30,7 @@ mod seen;
 mod state;
 mod trail;
 
+use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 
 use row::{HEADING, Row};
@@ -64,14 +65,17 @@ fn main() -> ExitCode {
         eprintln!("{unknown}: no such group; there are {}", known.join(", "));
         return ExitCode::FAILURE;
     }
-    eprintln!("seed {}, {}", run.seed, run.binary.display());
+    let (binary, folder) = (run.binary.display(), run.folder.display());
+    eprintln!("seed {}, {binary}, files in {folder}", run.seed);
     let mut rows = Vec::new();
     for (name, group) in GROUPS {
         if !wanted.is_empty() && !wanted.iter().any(|wanted| wanted == name) {
             continue;
         }
         eprintln!("{name} …");
-        let seen = group(&run).unwrap_or_else(|lost| {
+        let seen = std::panic::catch_unwind(AssertUnwindSafe(|| group(&run)));
+        let seen = seen.unwrap_or_else(|_| Err("it panicked, as is said above".to_owned()));
+        let seen = seen.unwrap_or_else(|lost| {
             run.end_of_line();
             eprintln!("{name}: LOST: {lost}");
             vec![Row::new(*name, first_line(&lost), "nothing lost").ok(false)]
