@@ -94,7 +94,10 @@ impl Figures {
         };
         let settings = program.settings.clone();
         let ended = ledger.write_while(plan, || {
-            wait_for(&acknowledged, wanted)?;
+            wait_for(&acknowledged, wanted).map_err(|lost| {
+                let log = program.log().join("\n");
+                format!("{lost}; the server's log:\n{log}")
+            })?;
             spin(within);
             program.kill()
         })?;
