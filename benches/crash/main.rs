@@ -61,6 +61,7 @@ fn main() -> ExitCode {
         .iter()
         .find(|name| !GROUPS.iter().any(|(group, _)| group == *name))
     {
+        run.remove_folder();
         let known: Vec<&str> = GROUPS.iter().map(|(group, _)| *group).collect();
         eprintln!("{unknown}: no such group; there are {}", known.join(", "));
         return ExitCode::FAILURE;
