@@ -28,7 +28,9 @@ pub use environment::Environment;
 pub use error::ConfigError;
 pub use owner::OwnerIdentity;
 pub use secret::TokenSource;
-pub use settings::{Bootstrap, Compat, Config, Cors, Database, Log, LogFormat, Metrics, Server};
+pub use settings::{
+    Audit, Bootstrap, Compat, Config, Cors, Database, Log, LogFormat, Metrics, Server,
+};
 
 use reader::Reader;
 

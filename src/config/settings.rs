@@ -1,6 +1,7 @@
 //! Every setting: its field, its default, and the line that reads it.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -28,6 +29,8 @@ pub struct Config {
     pub limits: Limits,
     /// The one file of data.
     pub database: Database,
+    /// Which audit events are kept.
+    pub audit: Audit,
     /// What the first start makes.
     pub bootstrap: Bootstrap,
     /// What is written to standard error.
@@ -67,6 +70,16 @@ pub struct Limits {
 pub struct Database {
     /// The SQLite file.
     pub path: PathBuf,
+}
+
+/// `[audit]`: which events are kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Audit {
+    /// Older events are deleted, 1 to 36500 days; `None` is never.
+    pub keep: Option<Duration>,
+    /// The oldest beyond so many are deleted, up to 1 000 000 000; `None` is no limit. 1 is allowed:
+    /// nothing but who reads the trail needs an event that is on the disk.
+    pub max_events: Option<NonZeroU32>,
 }
 
 /// `[bootstrap]`: what the first start makes. Has no `Debug`: it may hold a secret.
@@ -174,7 +187,7 @@ impl Config {
     /// `netbird-auth.toml`.
     #[rustfmt::skip]
     pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, ConfigError> {
-        let Self { server, limits, database, bootstrap, log, metrics, cors, compat, .. } = Self::default();
+        let Self { server, limits, database, audit, bootstrap, log, metrics, cors, compat, .. } = Self::default();
         let issuers = issuers::read(reader)?;
         Ok(Self {
             server: Server {
@@ -187,6 +200,10 @@ impl Config {
             },
             database: Database {
                 path: reader.get("database", "path", database.path, value::path)?,
+            },
+            audit: Audit {
+                keep: reader.get("audit", "keep_days", audit.keep, value::optional_days(36_500))?,
+                max_events: reader.get("audit", "max_events", audit.max_events, value::optional_integer(1_000_000_000))?,
             },
             bootstrap: Bootstrap {
                 owner_name: reader.get("bootstrap", "owner_name", bootstrap.owner_name, value::name)?,

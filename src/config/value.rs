@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -21,6 +22,7 @@ pub(super) type Fault = String;
 pub(super) const EMPTY: &str = "must not be empty";
 
 const TEXT_LIMIT: usize = 255;
+const DAY: u64 = 24 * 60 * 60;
 
 /// A value as it was given.
 #[derive(Clone, Copy)]
@@ -124,6 +126,20 @@ where
 pub(super) fn seconds(range: RangeInclusive<u32>) -> impl Fn(Given<'_>) -> Result<Duration, Fault> {
     let number = integer(range);
     move |given| number(given).map(Duration::from_secs)
+}
+
+/// A time of up to `most` days; 0 is none.
+pub(super) fn optional_days(most: u32) -> impl Fn(Given<'_>) -> Result<Option<Duration>, Fault> {
+    let number = optional_integer(most);
+    move |given| Ok(number(given)?.map(|days| Duration::from_secs(u64::from(days.get()) * DAY)))
+}
+
+/// A whole number of up to `most`; 0 is none.
+pub(super) fn optional_integer(
+    most: u32,
+) -> impl Fn(Given<'_>) -> Result<Option<NonZeroU32>, Fault> {
+    let number = integer(0..=most);
+    move |given| number(given).map(NonZeroU32::new)
 }
 
 /// A path. In the file, relative to its folder, so that a file means the same wherever it is

@@ -1,0 +1,82 @@
+//! When old audit events go by themselves: in chunks between the changes, for their age, for what
+//! commands wrote, and after a lowered limit. Beside the changes `batch` lets some go.
+
+use std::time::{Duration, Instant};
+
+use crate::store::Retention;
+
+/// Most events that one transaction of its own deletes, so that a change waits much less than 100 ms for
+/// it, on a slow disk too.
+pub(super) const CHUNK: u32 = 2_000;
+const EVERY: Duration = Duration::from_secs(1);
+/// After a chunk that failed. If nothing else fails, the log says each time that the database can't be
+/// written and then that it can.
+const RETRY: Duration = Duration::from_secs(5);
+/// Deleted events are told at most this often.
+const TELL_EVERY: Duration = Duration::from_secs(60);
+
+/// What is kept, and when it is looked at next.
+pub(super) struct Pruning {
+    pub(super) retention: Retention,
+    /// `None` where nothing ever goes.
+    pub(super) at: Option<Instant>,
+    /// Deleted since it was told last.
+    deleted: u64,
+    tell_at: Instant,
+}
+
+impl Pruning {
+    pub(super) fn new(retention: Retention, now: Instant) -> Self {
+        Self {
+            retention,
+            at: (!retention.keeps_all()).then_some(now),
+            deleted: 0,
+            tell_at: now,
+        }
+    }
+
+    /// Whether it is time; then the next time is a second later.
+    pub(super) fn is_due(&mut self, now: Instant) -> bool {
+        let is_due = self.at.is_some_and(|at| now >= at);
+        if is_due {
+            self.at = Some(now + EVERY);
+        }
+        is_due
+    }
+
+    /// A chunk is done: after a full one there may be more, at once.
+    pub(super) fn chunk_done(&mut self, deleted: u32, now: Instant) {
+        self.count(deleted);
+        if deleted >= CHUNK {
+            self.at = Some(now);
+        } else {
+            self.tell(now);
+        }
+    }
+
+    /// A chunk failed: it is tried again.
+    pub(super) fn chunk_failed(&mut self, now: Instant) {
+        self.at = Some(now + RETRY);
+    }
+
+    /// So many were deleted with a batch, which is committed.
+    pub(super) fn count(&mut self, deleted: u32) {
+        self.deleted += u64::from(deleted);
+    }
+
+    /// Tells what was deleted, if it is time.
+    pub(super) fn tell(&mut self, now: Instant) {
+        if now >= self.tell_at && self.tell_rest() {
+            self.tell_at = now + TELL_EVERY;
+        }
+    }
+
+    /// Tells what was deleted; whether there was anything.
+    pub(super) fn tell_rest(&mut self) -> bool {
+        let deleted = std::mem::take(&mut self.deleted);
+        if deleted > 0 {
+            log::info!("old audit events were deleted, as [audit] says (events: {deleted})");
+        }
+        deleted > 0
+    }
+}
