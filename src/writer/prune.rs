@@ -80,3 +80,39 @@ impl Pruning {
         deleted > 0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_goes_is_told_once_a_minute_and_nothing_twice() {
+        let begin = Instant::now();
+        let mut pruning = Pruning::new(Retention::default(), begin);
+        // When so many go, and how many are not told then.
+        let table = [
+            (0, 5, 0),
+            (1, 2, 2),
+            (59, 3, 5),
+            (60, 1, 0),
+            (61, 1, 1),
+            (119, 0, 1),
+        ];
+        for (seconds, deleted, left) in table {
+            pruning.chunk_done(deleted, begin + Duration::from_secs(seconds));
+            assert_eq!(pruning.deleted, left, "after {seconds} s");
+        }
+        assert!(pruning.tell_rest());
+        assert!(!pruning.tell_rest());
+    }
+
+    #[test]
+    fn a_catch_up_is_told_at_its_end() {
+        let begin = Instant::now();
+        let mut pruning = Pruning::new(Retention::default(), begin);
+        pruning.chunk_done(CHUNK, begin);
+        assert_eq!(pruning.deleted, u64::from(CHUNK));
+        pruning.chunk_done(1, begin);
+        assert_eq!(pruning.deleted, 0);
+    }
+}
