@@ -56,7 +56,8 @@ CREATE TABLE token_usage (
     last_used   INTEGER NOT NULL
 ) STRICT;
 
--- Every change, written in the transaction that makes it. Nobody changes or deletes a row.
+-- Every change, written in the transaction that makes it. Nobody changes or deletes a row; since version 3
+-- retention may let the oldest go, and the trigger below knows how far (src/store/migrate.rs).
 CREATE TABLE audit_events (
     number          INTEGER PRIMARY KEY AUTOINCREMENT,
     at              INTEGER NOT NULL,

@@ -82,6 +82,20 @@ impl ConfigCommand {
             ),
             ("backup.every", period(config.backup.every)),
             ("backup.keep", config.backup.keep.to_string()),
+            (
+                "audit.keep_days",
+                config.audit.keep.map_or_else(
+                    || "for ever".to_owned(),
+                    |keep| (keep.as_secs() / DAY).to_string(),
+                ),
+            ),
+            (
+                "audit.max_events",
+                config
+                    .audit
+                    .max_events
+                    .map_or_else(|| "no limit".to_owned(), |limit| limit.to_string()),
+            ),
             ("bootstrap.owner_name", config.bootstrap.owner_name.clone()),
             (
                 "bootstrap.owner_email",

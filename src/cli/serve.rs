@@ -26,7 +26,7 @@ use crate::jwt::{self, IssuerSettings};
 use crate::logging;
 use crate::metrics::Metrics;
 use crate::server::{self, Listeners};
-use crate::store::{self, Presence, ServerLock, StoreError};
+use crate::store::{self, Presence, Retention, ServerLock, StoreError};
 use crate::writer::{Start, Writer, WriterThread};
 
 /// How long the start waits for a database that another program has locked.
@@ -209,7 +209,10 @@ fn open(
     path: &Path,
     issuers: Arc<Issuers>,
 ) -> Result<(Arc<App>, WriterThread), Failure> {
-    let start = Start::load(store::open_writer(path, START_PATIENCE)?, path)?;
+    let start = Start::load(store::open_writer(path, START_PATIENCE)?, path)?.retain(Retention {
+        keep: config.audit.keep,
+        max_events: config.audit.max_events,
+    });
     let index = start.index();
     let readers = Arc::new(store::open_readers(path)?);
     let (writer, thread) = Writer::start(start)?;

@@ -1,6 +1,7 @@
 //! Every setting: its field, its default, and the line that reads it.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -33,6 +34,8 @@ pub struct Config {
     pub database: Database,
     /// Copies of it.
     pub backup: Backup,
+    /// Which audit events are kept.
+    pub audit: Audit,
     /// What the first start makes.
     pub bootstrap: Bootstrap,
     /// What is written to standard error.
@@ -83,6 +86,16 @@ pub struct Backup {
     pub every: Duration,
     /// How many are kept, 1 to 10 000.
     pub keep: usize,
+}
+
+/// `[audit]`: which events are kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Audit {
+    /// Older events are deleted, 1 to 36500 days; `None` is never.
+    pub keep: Option<Duration>,
+    /// The oldest beyond so many are deleted, up to 1 000 000 000; `None` is no limit. 1 is allowed:
+    /// nothing but who reads the trail needs an event that is on the disk.
+    pub max_events: Option<NonZeroU32>,
 }
 
 /// `[bootstrap]`: what the first start makes. Has no `Debug`: it may hold a secret.
@@ -200,7 +213,8 @@ impl Config {
     /// `netbird-auth.toml`.
     #[rustfmt::skip]
     pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, ConfigError> {
-        let Self { server, limits, database, backup, bootstrap, log, metrics, cors, compat, .. } = Self::default();
+        let Self { server, limits, database, backup, audit, bootstrap, log, metrics, cors, compat, .. } =
+            Self::default();
         let issuers = issuers::read(reader)?;
         Ok(Self {
             server: Server {
@@ -218,6 +232,10 @@ impl Config {
                 directory: reader.get("backup", "directory", backup.directory, value::optional_path)?,
                 every: reader.get("backup", "every", backup.every, value::period(MINUTE..=DAY * 365))?,
                 keep: reader.get("backup", "keep", backup.keep, value::integer(1..=10_000))?,
+            },
+            audit: Audit {
+                keep: reader.get("audit", "keep_days", audit.keep, value::optional_days(36_500))?,
+                max_events: reader.get("audit", "max_events", audit.max_events, value::optional_integer(1_000_000_000))?,
             },
             bootstrap: Bootstrap {
                 owner_name: reader.get("bootstrap", "owner_name", bootstrap.owner_name, value::name)?,

@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -22,8 +23,9 @@ pub(super) const EMPTY: &str = "must not be empty";
 
 const TEXT_LIMIT: usize = 255;
 
-/// In seconds.
+/// In seconds, as `DAY` is.
 const MINUTE: u64 = 60;
+const DAY: u64 = 24 * 60 * MINUTE;
 
 /// A value as it was given.
 #[derive(Clone, Copy)]
@@ -135,7 +137,7 @@ pub(super) fn period(
 ) -> impl Fn(Given<'_>) -> Result<Duration, Fault> {
     move |given| {
         let text = given.text()?;
-        let units = [("m", MINUTE), ("h", 60 * MINUTE), ("d", 24 * 60 * MINUTE)];
+        let units = [("m", MINUTE), ("h", 60 * MINUTE), ("d", DAY)];
         let found = units.into_iter().find_map(|(unit, seconds)| {
             let number: u32 = text.strip_suffix(unit)?.parse().ok()?;
             Some(Duration::from_secs(u64::from(number) * seconds))
@@ -153,6 +155,20 @@ pub(super) fn optional_path(given: Given<'_>) -> Result<Option<PathBuf>, Fault> 
         "" => Ok(None),
         _ => path(given).map(Some),
     }
+}
+
+/// A time of up to `most` days; 0 is none.
+pub(super) fn optional_days(most: u32) -> impl Fn(Given<'_>) -> Result<Option<Duration>, Fault> {
+    let number = optional_integer(most);
+    move |given| Ok(number(given)?.map(|days| Duration::from_secs(u64::from(days.get()) * DAY)))
+}
+
+/// A whole number of up to `most`; 0 is none.
+pub(super) fn optional_integer(
+    most: u32,
+) -> impl Fn(Given<'_>) -> Result<Option<NonZeroU32>, Fault> {
+    let number = integer(0..=most);
+    move |given| number(given).map(NonZeroU32::new)
 }
 
 /// A path. In the file, relative to its folder, so that a file means the same wherever it is

@@ -212,13 +212,16 @@ pub fn audit_page(
         .collect()
 }
 
-/// The newest event's row number; 0 where there is none.
+/// The newest event's row number, also where retention has deleted it since; 0 where there was none.
 ///
 /// # Errors
 /// What SQLite says.
 pub fn last_audit_number(connection: &Connection) -> rusqlite::Result<i64> {
     connection
-        .prepare_cached("SELECT coalesce(max(number), 0) FROM audit_events")?
+        .prepare_cached(
+            "SELECT max(coalesce((SELECT max(number) FROM audit_events), 0),
+                        coalesce((SELECT number - 1 FROM audit_floor), 0))",
+        )?
         .query_row((), |row| row.get(0))
 }
 

@@ -13,6 +13,38 @@ const SCHEMA: &str = include_str!("../../schema.sql");
 const STEPS: &[&str] = &[
     // 2: a JWT older than the one that decided the role last does not decide it again.
     "ALTER TABLE users ADD COLUMN role_issued_at INTEGER",
+    // 3: retention of audit events. Only the oldest may go, and only after the floor was moved above
+    // them, which store/retention.rs does in the same transaction.
+    "CREATE TABLE audit_floor (
+         id     INTEGER PRIMARY KEY CHECK (id = 1),     -- there is one row
+         number INTEGER NOT NULL                        -- of the oldest event that is kept, or the next one
+     ) STRICT;
+     INSERT INTO audit_floor SELECT 1, coalesce(min(number), 1) FROM audit_events;
+
+     CREATE TRIGGER audit_floor_one_row BEFORE INSERT ON audit_floor
+     BEGIN SELECT RAISE(ABORT, 'the audit floor is there already'); END;
+
+     CREATE TRIGGER audit_floor_no_delete BEFORE DELETE ON audit_floor
+     BEGIN SELECT RAISE(ABORT, 'the audit floor can''t be deleted'); END;
+
+     CREATE TRIGGER audit_floor_only_up BEFORE UPDATE ON audit_floor
+     WHEN NEW.number < OLD.number
+     BEGIN SELECT RAISE(ABORT, 'the audit floor can''t go back'); END;
+
+     -- Above the next event it would let events go that nobody has written yet.
+     CREATE TRIGGER audit_floor_not_ahead BEFORE UPDATE ON audit_floor
+     WHEN NEW.number > max(OLD.number, coalesce((SELECT max(number) FROM audit_events), 0) + 1)
+     BEGIN SELECT RAISE(ABORT, 'the audit floor can''t go past the next event'); END;
+
+     DROP TRIGGER audit_events_no_delete;
+     CREATE TRIGGER audit_events_no_delete BEFORE DELETE ON audit_events
+     WHEN OLD.number >= coalesce((SELECT number FROM audit_floor), 0)
+     BEGIN SELECT RAISE(ABORT, 'audit events can''t be deleted'); END;
+
+     -- INSERT OR REPLACE deletes the row before it without asking the trigger above.
+     CREATE TRIGGER audit_events_no_replace BEFORE INSERT ON audit_events
+     WHEN EXISTS (SELECT 1 FROM audit_events WHERE number = NEW.number)
+     BEGIN SELECT RAISE(ABORT, 'audit events can''t be replaced'); END;",
 ];
 
 /// The newest version that this binary knows.

@@ -9,6 +9,7 @@ mod inspect;
 mod migrate;
 mod open;
 mod paths;
+mod retention;
 mod tokens;
 mod users;
 mod work;
@@ -26,6 +27,7 @@ pub use migrate::{migrate, rewrite_version};
 pub use open::{open_as_it_is, open_readers, open_writer};
 pub use paths::write_new_private_file;
 pub(crate) use paths::{beside, folder_of, io, real, sync_directory};
+pub use retention::{Retention, delete_old_audit, has_old_audit};
 pub use tokens::{
     LoadedToken, NewToken, Token, count_tokens, delete_token, hashes_of_user, insert_token,
     last_owner_token_expiry, load_tokens, save_last_used, token_by_id, token_by_number,

@@ -40,8 +40,11 @@ impl Followed {
         }
         let changed = store::changed_since(connection, self.event)?;
         let last = changed.last().map_or(self.event, |row| row.event);
-        if changed.is_empty() || changed.len() > REBUILD_ABOVE {
-            // Somebody edited rows without saying which.
+        let is_whole = changed
+            .first()
+            .is_some_and(|row| row.event == self.event + 1);
+        if !is_whole || changed.len() > REBUILD_ABOVE {
+            // Somebody edited rows without saying which, or deleted the events that say it.
             log::warn!("the database was changed by another program: reading all of it");
             index.replace(Index::load(connection)?);
         } else {

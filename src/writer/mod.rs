@@ -3,10 +3,11 @@
 //! Whatever waits is one transaction (group commit), each change in a savepoint of its own. The
 //! order is always COMMIT, then the memory index, then the answer: a revoked token is refused on
 //! the next request, and an acknowledged change survives a power cut. Marks of use wait in the
-//! index and are written each second; nobody waits for them.
+//! index and are written each second; nobody waits for them. Old audit events go beside both.
 
 mod batch;
 mod follow;
+mod prune;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -27,7 +28,7 @@ use crate::change::{Changed, Refused};
 use crate::clock::Timestamp;
 use crate::first_start::OwnerTokenFile;
 use crate::index::{Effect, Index};
-use crate::store::StoreError;
+use crate::store::{Retention, StoreError};
 use follow::Followed;
 
 /// How many changes may wait before further ones are turned away (503).
@@ -47,6 +48,7 @@ pub struct Start {
     index: Arc<Index>,
     followed: Followed,
     owner_token: Option<OwnerTokenFile>,
+    retention: Retention,
 }
 
 impl Start {
@@ -71,7 +73,14 @@ impl Start {
             owner_token: OwnerTokenFile::find(path, &index),
             index: Arc::new(index),
             followed,
+            retention: Retention::default(),
         })
+    }
+
+    /// Lets old audit events go; without it all are kept.
+    #[must_use]
+    pub fn retain(self, retention: Retention) -> Self {
+        Self { retention, ..self }
     }
 
     /// What is in memory.

@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use rusqlite::Connection;
 
+use super::batch::{self, Written};
 use super::follow::Followed;
-use super::{Job, Ran, Start, Status, Unmade, batch};
+use super::prune::{CHUNK, Pruning};
+use super::{Job, Ran, Start, Status, Unmade};
 use crate::clock::Timestamp;
 use crate::first_start::OwnerTokenFile;
 use crate::index::Index;
@@ -39,6 +41,7 @@ pub(super) struct Worker {
     pub(super) status: Arc<Status>,
     followed: Followed,
     owner_token: Option<OwnerTokenFile>,
+    pub(super) pruning: Pruning,
     flush_at: Instant,
     follow_at: Instant,
     pub(super) owner_check_at: Instant,
@@ -60,6 +63,7 @@ impl Worker {
             queue,
             status,
             owner_token: start.owner_token,
+            pruning: Pruning::new(start.retention, now),
             flush_at: now + FLUSH_EVERY,
             follow_at: now + FOLLOW_EVERY,
             owner_check_at: now,
@@ -72,6 +76,7 @@ impl Worker {
             let until = self
                 .flush_at
                 .min(self.follow_at)
+                .min(self.pruning.at.unwrap_or(self.flush_at))
                 .saturating_duration_since(Instant::now());
             match self.queue.recv_timeout(until) {
                 Ok(job) => {
@@ -92,15 +97,17 @@ impl Worker {
         // answers are dropped with them, learn that nothing was done.
         let mut waiting = batch.into_iter();
         let mut ran = Vec::new();
+        let retention = self.pruning.retention;
         let made = self.transaction(PATIENCE, |connection| {
-            batch::run(connection, &mut waiting, &mut ran)
+            batch::run(connection, &retention, &mut waiting, &mut ran)
         });
-        let Some(event) = made else {
+        let Some(Written { newest, deleted }) = made else {
             // Who waits behind them would wait as long, for the same.
             self.queue.try_iter().for_each(drop);
             return;
         };
-        self.followed.own_commit(event);
+        self.followed.own_commit(newest);
+        self.pruning.count(deleted);
         // Replaced since the look before the transaction: the changes are in a file that nobody finds.
         let mut trouble = self.same_file().err();
         let is_lost = trouble.is_some();
@@ -133,6 +140,9 @@ impl Worker {
             let full = self.flush() == Some(MARKS);
             self.flush_at = if full { now } else { now + FLUSH_EVERY };
             self.check_owner_token_file();
+        }
+        if self.pruning.is_due(now) {
+            self.prune(now);
         }
         if now >= self.owner_check_at {
             self.owner_check_at = now + OWNER_CHECK_EVERY;
@@ -183,6 +193,30 @@ impl Worker {
         }
         self.index.marks_written(&marks);
         Some(marks.len() + logins.len())
+    }
+
+    /// Deletes a chunk of old audit events, if there are: without any, nothing is written.
+    fn prune(&mut self, now: Instant) {
+        // `flush` tries until the trouble is over: that is enough to wait for.
+        if self.status.trouble().is_some() {
+            return;
+        }
+        let (retention, present) = (self.pruning.retention, Timestamp::now());
+        let deleted = match store::has_old_audit(&self.connection, &retention, present) {
+            Ok(false) => Some(0),
+            Ok(true) => self.transaction(SHORT_PATIENCE, |connection| {
+                let deleted = store::delete_old_audit(connection, &retention, present, CHUNK)?;
+                Ok(deleted)
+            }),
+            Err(error) => {
+                self.status.in_trouble(&error.into());
+                None
+            }
+        };
+        match deleted {
+            Some(deleted) => self.pruning.chunk_done(deleted, now),
+            None => self.pruning.chunk_failed(now),
+        }
     }
 
     /// Runs `work` in one transaction; `None` when it failed, which the status then tells.
@@ -258,6 +292,7 @@ impl Worker {
     }
 
     fn finish(&mut self) -> bool {
+        self.pruning.tell_rest();
         self.check_owner_token_file();
         let until = Instant::now() + LAST_PATIENCE;
         while Instant::now() < until {

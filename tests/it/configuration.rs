@@ -257,3 +257,15 @@ host = "grafana.home.arpa"
     let key = "forward_auth.api_key_header";
     assert_eq!(shown(&mut check(folder.path()), key), "x-api-key");
 }
+
+#[test]
+fn what_is_kept_of_the_audit_trail_is_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = check(folder.path());
+    assert_eq!(shown(&mut command, "audit.keep_days"), "for ever");
+    assert_eq!(shown(&mut command, "audit.max_events"), "no limit");
+    let text = "[audit]\nkeep_days = 365\nmax_events = 1000000\n";
+    fs::write(folder.path().join("netbird-auth.toml"), text).unwrap();
+    assert_eq!(shown(&mut command, "audit.keep_days"), "365");
+    assert_eq!(shown(&mut command, "audit.max_events"), "1000000");
+}

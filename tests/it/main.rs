@@ -14,6 +14,9 @@
 
 mod support;
 
+mod audit_catch_up;
+mod audit_floor;
+mod audit_retention;
 mod bad_files;
 mod bad_input;
 mod bad_paths;

@@ -76,7 +76,7 @@ const NO_MIX: &str = "`issuer.algorithms` must be HS256, HS384 and HS512 only, s
 const CHANGED: &[(u32, &str, u32, &str)] = &[
     (1, "[issuer]", 1, "`issuer` must be a list, each written [[issuer]]"),
     (1, "[[isuer]]", 1, "unknown section `isuer`; did you mean `issuer`?"),
-    (1, "[[xyz]]", 1, "unknown section `xyz`; there are backup, bootstrap, compat, cors, database, forward_auth, forward_auth.rule, issuer, limits, log, metrics, server"),
+    (1, "[[xyz]]", 1, "unknown section `xyz`; there are audit, backup, bootstrap, compat, cors, database, forward_auth, forward_auth.rule, issuer, limits, log, metrics, server"),
     (2, "", 1, "`issuer.name` is missing in this [[issuer]]"),
     (2, "nam = 'home'", 2, "unknown key `nam` in [[issuer]]; did you mean `name`?"),
     (2, "name = 1", 2, "`issuer.name` must be a string"),
