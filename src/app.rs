@@ -24,7 +24,7 @@ pub struct App {
     /// The write queue.
     pub writer: Writer,
     /// For what is not in memory: names and dates of tokens, audit events.
-    pub readers: Arc<Readers>,
+    pub readers: Readers,
     /// How the scheduled backups went.
     pub backups: Arc<backup::Status>,
     /// Held by the list whose next page is due.

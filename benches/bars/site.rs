@@ -134,7 +134,7 @@ fn app(folder: &Path, database: &Path, settings: &str) -> (Arc<App>, WriterThrea
     )
     .unwrap();
     let index = start.index();
-    let readers = Arc::new(store::open_readers(database).unwrap());
+    let readers = store::open_readers(database).unwrap();
     let backups = Arc::default();
     let (writer, thread) = Writer::start(start).unwrap();
     let issuers = Arc::new(Issuers::new(set));

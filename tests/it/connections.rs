@@ -182,7 +182,7 @@ fn state_of(path: &Path) -> (State, WriterThread) {
     let connection = store::open_writer(path, Duration::ZERO).unwrap();
     let start = Start::load(connection, path).unwrap();
     let index = start.index();
-    let readers = Arc::new(store::open_readers(path).unwrap());
+    let readers = store::open_readers(path).unwrap();
     let backups = Arc::default();
     let (writer, thread) = Writer::start(start).unwrap();
     let issuers = Arc::new(Issuers::new(IssuerSet::default()));
