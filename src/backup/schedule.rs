@@ -119,6 +119,11 @@ impl<C: Fn(&Path, &Work) -> Result<(), StoreError>> Worker<C> {
     fn run(&self, stopped: &Receiver<()>) {
         let every = self.scheduled.every;
         let mut wait = self.until_first(Timestamp::now());
+        log::info!(
+            "backups go to {}; the first is due in {} s",
+            self.rotation.folder.display(),
+            wait.as_secs()
+        );
         loop {
             // Whatever the clock of the wall does meanwhile.
             let due = Instant::now() + wait;
