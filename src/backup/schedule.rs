@@ -201,3 +201,39 @@ impl<C: Fn(&Path, &Work) -> Result<(), StoreError>> Worker<C> {
         Ok(contents)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dropping_the_schedule_calls_off_what_is_on_the_way_and_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let scheduled = Scheduled {
+            directory: folder.path().join("backups"),
+            every: Duration::from_secs(60),
+            keep: 1,
+        };
+        let (begun, has_begun) = crossbeam_channel::bounded(1);
+        // One that ends by itself so late that it counts as never.
+        let copy = move |_: &Path, work: &Work| {
+            begun.send(()).unwrap();
+            let until = Instant::now() + Duration::from_secs(20);
+            while Instant::now() < until {
+                work.reached(0)?;
+                std::thread::yield_now();
+            }
+            Ok(())
+        };
+        let status = Arc::<Status>::default();
+        let (directory, told) = (scheduled.directory.clone(), Arc::clone(&status));
+        let database = folder.path().join("test.db");
+        let (schedule, thread) = Schedule::start(scheduled, &database, copy, status).unwrap();
+        has_begun.recv().unwrap();
+        drop(schedule);
+        thread.join().unwrap();
+        assert_eq!(fs::read_dir(directory).unwrap().count(), 0);
+        let told = (told.last(), told.failures(), told.is_failing());
+        assert_eq!(told, (None, 0, false));
+    }
+}
