@@ -119,6 +119,11 @@ impl<C: Fn(&Path, &File, &Work) -> Result<(), StoreError>> Worker<C> {
     fn run(&self, stopped: &Receiver<()>) {
         let every = self.scheduled.every;
         let mut wait = self.until_first(Timestamp::now());
+        log::info!(
+            "backups go to {}; the first is due in {} s",
+            self.rotation.folder.display(),
+            wait.as_secs()
+        );
         loop {
             // Whatever the clock of the wall does meanwhile.
             let due = Instant::now() + wait;
@@ -194,5 +199,41 @@ impl<C: Fn(&Path, &File, &Work) -> Result<(), StoreError>> Worker<C> {
             );
         }
         Ok(contents)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dropping_the_schedule_calls_off_what_is_on_the_way_and_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let scheduled = Scheduled {
+            directory: folder.path().join("backups"),
+            every: Duration::from_secs(60),
+            keep: 1,
+        };
+        let (begun, has_begun) = crossbeam_channel::bounded(1);
+        // One that ends by itself so late that it counts as never.
+        let copy = move |_: &Path, work: &Work| {
+            begun.send(()).unwrap();
+            let until = Instant::now() + Duration::from_secs(20);
+            while Instant::now() < until {
+                work.reached(0)?;
+                std::thread::yield_now();
+            }
+            Ok(())
+        };
+        let status = Arc::<Status>::default();
+        let (directory, told) = (scheduled.directory.clone(), Arc::clone(&status));
+        let database = folder.path().join("test.db");
+        let (schedule, thread) = Schedule::start(scheduled, &database, copy, status).unwrap();
+        has_begun.recv().unwrap();
+        drop(schedule);
+        thread.join().unwrap();
+        assert_eq!(fs::read_dir(directory).unwrap().count(), 0);
+        let told = (told.last(), told.failures(), told.is_failing());
+        assert_eq!(told, (None, 0, false));
     }
 }

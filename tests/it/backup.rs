@@ -46,6 +46,15 @@ pub fn assert_whole(file: &Path) {
     }
 }
 
+/// Tells the writers to end when it is dropped.
+struct AtTheEnd<'a>(&'a AtomicBool);
+
+impl Drop for AtTheEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn a_backup_beside_a_server_that_is_written_to_has_all_that_was_acknowledged_and_is_whole() {
     let server = Server::start();
@@ -54,6 +63,8 @@ fn a_backup_beside_a_server_that_is_written_to_has_all_that_was_acknowledged_and
     let (made, done) = (Mutex::new(Vec::new()), AtomicBool::new(false));
     let (made, done) = (&made, &done);
     std::thread::scope(|threads| {
+        // Also where a check fails: the writers would be waited for without an end.
+        let _end = AtTheEnd(done);
         for user in &users {
             let owner = server.owner.clone();
             threads.spawn(move || {
@@ -91,7 +102,6 @@ fn a_backup_beside_a_server_that_is_written_to_has_all_that_was_acknowledged_and
                 assert_eq!(found, 1, "{id} was acknowledged before the backup");
             }
         }
-        done.store(true, Ordering::Relaxed);
     });
     assert_eq!(names_in(backups.path()).len(), 6);
     server.anonymous().get("/readyz").ok();
