@@ -1,0 +1,103 @@
+//! The evidence that nothing acknowledged is ever lost.
+//!
+//! `cargo bench --bench crash` tries everything. `-- kills` tries the groups named, `-- --rounds 1000`
+//! so many rounds of each, `-- --seed 7` with the choices of an earlier run, `-- --binary PATH` with
+//! another program. The last lines are the table; the exit status is 1 where something was lost, and
+//! then the folder with the files is kept.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    missing_docs
+)]
+
+mod check;
+#[path = "../../tests/it/support/http.rs"]
+#[allow(dead_code, reason = "the client of the tests can do more")]
+mod http;
+mod kills;
+mod ledger;
+mod program;
+mod random;
+mod row;
+mod run;
+mod seen;
+mod state;
+mod trail;
+
+use std::process::ExitCode;
+
+use row::{HEADING, Row};
+use run::Run;
+
+/// What is tried together: its rows, or what was lost, in words.
+type Group = (&'static str, fn(&Run) -> Result<Vec<Row>, String>);
+
+const GROUPS: &[Group] = &[
+    // In the order in which they are tried.
+    ("kills", kills::run),
+];
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    // `cargo test --benches` would run it too.
+    if !arguments.iter().any(|argument| argument == "--bench") {
+        return ExitCode::SUCCESS;
+    }
+    let (run, wanted) = match Run::parse(&arguments) {
+        Ok(parsed) => parsed,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    if let Some(unknown) = wanted
+        .iter()
+        .find(|name| !GROUPS.iter().any(|(group, _)| group == *name))
+    {
+        let known: Vec<&str> = GROUPS.iter().map(|(group, _)| *group).collect();
+        eprintln!("{unknown}: no such group; there are {}", known.join(", "));
+        return ExitCode::FAILURE;
+    }
+    eprintln!("seed {}, {}", run.seed, run.binary.display());
+    let mut rows = Vec::new();
+    for (name, group) in GROUPS {
+        if !wanted.is_empty() && !wanted.iter().any(|wanted| wanted == name) {
+            continue;
+        }
+        eprintln!("{name} …");
+        let seen = group(&run).unwrap_or_else(|lost| {
+            run.end_of_line();
+            eprintln!("{name}: LOST: {lost}");
+            vec![Row::new(*name, first_line(&lost), "nothing lost").ok(false)]
+        });
+        run.end_of_line();
+        rows.extend(seen);
+    }
+    println!("{HEADING}");
+    for row in &rows {
+        println!("{row}");
+    }
+    match rows.iter().all(|row| row.is_ok) {
+        true => {
+            run.remove_folder();
+            ExitCode::SUCCESS
+        }
+        false => {
+            eprintln!("the files are kept in {}", run.folder.display());
+            eprintln!("to try the same again: --seed {}", run.seed);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// As much as a cell of the table takes.
+fn first_line(text: &str) -> String {
+    let line = text.lines().next().unwrap_or_default();
+    line.replace('|', "/").chars().take(200).collect()
+}
