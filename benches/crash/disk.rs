@@ -9,8 +9,8 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use crate::random::Random;
 use crate::fate::{Taste, befall, put};
+use crate::random::Random;
 use crate::trace::{Change, FileNumber, Record};
 
 /// When a name (a creation, a rename, a link, a removal) is durable.

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::random::Random;
 use crate::disk::{Base, Disk, Names, State};
+use crate::random::Random;
 use crate::trace::{Change, Record};
 
 /// Enough that each of so few states turns up.

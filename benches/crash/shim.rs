@@ -1,4 +1,4 @@
-//! `shim.c`, compiled for this run, and the file through which faults are armed while the program
+//! `shim.c` and `step.h`, compiled for this run, and the file through which faults are armed while the program
 //! runs.
 
 use std::ffi::OsString;
@@ -10,6 +10,7 @@ use std::process::Command;
 use rustix::io::Errno;
 
 /// Kinds of calls, to be added.
+#[allow(dead_code, reason = "for groups in which the disk fails")]
 pub mod call {
     /// Of a file that is there.
     pub const OPEN: u32 = 1;
@@ -27,10 +28,12 @@ pub mod call {
     /// where that fails.
     pub const CLOCK: u32 = 1024;
     /// Whatever changes the disk.
-    pub const CHANGES: u32 = CREATE | WRITE | TRUNCATE | SYNC | RENAME | UNLINK | LINK | MAKE_FOLDER;
+    pub const CHANGES: u32 =
+        CREATE | WRITE | TRUNCATE | SYNC | RENAME | UNLINK | LINK | MAKE_FOLDER;
 }
 
 /// Kinds of files, to be added.
+#[allow(dead_code, reason = "for groups in which the disk fails")]
 pub mod kind {
     /// Also while it is being made.
     pub const DATABASE: u32 = 1;
@@ -45,6 +48,7 @@ pub mod kind {
 
 /// What befalls the Nth call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(dead_code, reason = "for groups in which the disk fails")]
 pub enum Action {
     /// It changes nothing and fails.
     Fail = 1,
@@ -78,6 +82,7 @@ pub struct Control {
 }
 
 /// Where `seen` and `hits` stand in `struct control`, and how long it is.
+#[allow(dead_code, reason = "for groups that kill at every step")]
 const SEEN: u64 = 32;
 const HITS: u64 = 40;
 const LENGTH: usize = 48;
@@ -117,6 +122,7 @@ impl Control {
     }
 
     /// Counts only: how many calls a run makes. The Nth is never reached.
+    #[allow(dead_code, reason = "for groups that kill at every step")]
     pub fn count(&self, calls: u32, files: u32) {
         self.arm(Fault {
             calls,
@@ -134,6 +140,7 @@ impl Control {
     }
 
     /// Calls that counted since it was armed.
+    #[allow(dead_code, reason = "for groups that kill at every step")]
     pub fn seen(&self) -> u64 {
         self.number(SEEN)
     }
@@ -161,6 +168,7 @@ impl Shim {
         let source = folder.join("shim.c");
         let library = folder.join("shim.so");
         std::fs::write(&source, include_str!("shim.c")).unwrap();
+        std::fs::write(folder.join("step.h"), include_str!("step.h")).unwrap();
         let flags = "-shared -fPIC -O2 -std=gnu11 -Wall -Wextra -Werror";
         let compiler = std::env::var_os("CC").unwrap_or_else(|| "cc".into());
         let compiled = Command::new(&compiler)
