@@ -11,7 +11,7 @@ use crate::recording::{Recorder, Recording};
 use crate::replay::{Replay, Tally};
 use crate::row::Row;
 use crate::run::Run;
-use crate::shim::Shim;
+use crate::shim::{Action, Shim};
 use crate::weaker::weaken;
 
 /// Of the model that ext4 and xfs follow.
@@ -48,7 +48,7 @@ pub fn run(run: &Run) -> Result<Vec<Row>, String> {
     proof::prove();
     let folder = run.new_folder("power")?;
     let shim = Shim::compile(&folder);
-    let mut rows = vec![sight(run, &shim)?];
+    let mut rows = sight(run, &shim)?;
     let wanted = run.rounds(STATES);
     let mut figures = Figures::default();
     let mut round = 0;
@@ -82,7 +82,7 @@ impl Figures {
                 settings: settings.clone(),
                 seed: seed.wrapping_add(number as u64),
                 with_first_start: *with_first_start,
-                with_failure: *with_failure,
+                failure: with_failure.then_some(Action::Fail),
                 changes: Recorder::CHANGES,
             };
             let recording = recorder.record(&folder, settings)?;
@@ -166,50 +166,55 @@ impl Figures {
     }
 }
 
-/// A program with `synchronous=NORMAL` must be found out: else the replay would see no loss anywhere.
-fn sight(run: &Run, shim: &Shim) -> Result<Row, String> {
+/// Who promises too much must be found out: else the replay would see no loss anywhere.
+fn sight(run: &Run, shim: &Shim) -> Result<Vec<Row>, String> {
     let folder = run.new_folder("power/sight")?;
+    let checked = Settings::new(run, &folder)?;
     let weaker = folder.join("weaker");
     let places = weaken(&run.binary, &weaker)?;
-    let checked = Settings::new(run, &folder)?;
-    let recorder = Recorder {
-        shim,
-        settings: Settings {
-            binary: weaker,
-            ..checked.clone()
-        },
-        seed: run.seed,
-        with_first_start: false,
-        with_failure: false,
-        changes: Recorder::CHANGES / 5,
+    let weaker = Settings {
+        binary: weaker,
+        ..checked.clone()
     };
-    let recordings = [recorder.record(&folder, checked)?];
-    let replay = Replay {
-        recordings: &recordings,
-        model: Names::Journaled,
-        seed: run.seed,
-        states: SIGHT,
-        enough: 1,
-        folder,
-    };
-    let tally = replay.run_telling(run, &|states| {
-        format!("{states} states of a weaker program")
-    })?;
-    let Some(lost) = tally.lost.first() else {
-        return Err(format!(
-            "the replay is blind: with synchronous=NORMAL it saw no loss in {SIGHT} states"
-        ));
-    };
-    eprintln!(
-        "  synchronous=NORMAL (at {places:?} in a copy of the program), as it should be: {lost}"
-    );
-    let seen = format!("a loss in state {} at the latest", tally.states);
-    let asked = format!("a loss in {SIGHT} states");
-    Ok(Row::new(
-        "power: a program with synchronous=NORMAL",
-        seen,
-        asked,
-    ))
+    eprintln!("  synchronous=NORMAL in a copy of the program, at {places:?}");
+    let liar = (checked.clone(), Some(Action::Lie));
+    [
+        ("a program with synchronous=NORMAL", (weaker, None)),
+        ("a disk that lies about one sync of the log", liar),
+    ]
+    .into_iter()
+    .map(|(what, (settings, failure))| {
+        let name = failure.map_or("normal", |_| "lie");
+        let folder = run.new_folder(&format!("power/sight/{name}"))?;
+        let recorder = Recorder {
+            shim,
+            settings,
+            seed: run.seed,
+            with_first_start: false,
+            failure,
+            changes: Recorder::CHANGES / 5,
+        };
+        let recordings = [recorder.record(&folder, checked.clone())?];
+        let replay = Replay {
+            recordings: &recordings,
+            model: Names::Journaled,
+            seed: run.seed,
+            states: SIGHT,
+            enough: 1,
+            folder,
+        };
+        let tally = replay.run_telling(run, &|states| format!("{states} states of {what}"))?;
+        let Some(lost) = tally.lost.first() else {
+            return Err(format!(
+                "the replay is blind: of {what} it saw no loss in {SIGHT} states"
+            ));
+        };
+        eprintln!("  as it should be, {what}: {lost}");
+        let seen = format!("a loss after {} states", tally.states);
+        let asked = format!("a loss after at most {SIGHT}");
+        Ok(Row::new(format!("power: {what}"), seen, asked))
+    })
+    .collect()
 }
 
 impl Replay<'_> {

@@ -26,8 +26,8 @@ pub struct Recorder<'a> {
     pub seed: u64,
     /// The trace begins before there is a database, not after the first start.
     pub with_first_start: bool,
-    /// One sync of the log, or of the database, fails.
-    pub with_failure: bool,
+    /// What befalls one sync of the log, or of the database.
+    pub failure: Option<Action>,
     /// How many changes are made, about half of them after a stop and a start.
     pub changes: u32,
 }
@@ -94,8 +94,8 @@ impl Recorder<'_> {
         program.stop()?;
         let program = settings.start()?;
         self.write(&program, &mut ledger, half, &position, || {
-            if self.with_failure {
-                self.arm(&control);
+            if let Some(action) = self.failure {
+                self.arm(&control, action);
             }
             Ok(())
         })?;
@@ -133,9 +133,9 @@ impl Recorder<'_> {
         let owner = program.owner();
         let plan = Plan {
             client: &owner,
-            failure: match self.with_failure {
-                true => Failure::LookUp,
-                false => Failure::Stop,
+            failure: match self.failure {
+                Some(_) => Failure::LookUp,
+                None => Failure::Stop,
             },
             position,
             after: &|_| made.fetch_add(1, Ordering::Relaxed) + 1 < changes,
@@ -150,17 +150,17 @@ impl Recorder<'_> {
         }
     }
 
-    fn arm(&self, control: &Control) {
+    fn arm(&self, control: &Control, action: Action) {
         let mut random = Random::new(self.seed, 77);
         let (files, nth) = match random.below(4) {
-            // There are only a few checkpoints.
-            0 => (kind::DATABASE, 1),
+            // There are only a few checkpoints, and SQLite sets a sync of the database right by the next.
+            0 if action == Action::Fail => (kind::DATABASE, 1),
             _ => (kind::LOG, 1 + random.below(u64::from(self.changes) / 8)),
         };
         control.arm(Fault {
             calls: call::SYNC,
             files,
-            action: Action::Fail,
+            action,
             error: Errno::IO,
             nth,
             is_sticky: false,

@@ -111,9 +111,9 @@ static int sync_by(long call, int fd)
     struct file file;
     if (!of_descriptor(fd, &file)) return syscall(call, fd);
     enum verdict verdict = begin(CALL_SYNC, file.class);
-    int result = verdict == FAIL ? -1 : syscall(call, fd);
+    int result = verdict == FAIL || verdict == LIE ? -1 : syscall(call, fd);
     append(SYNC, &file, result ? errno : 0, 0, file.name, strlen(file.name), "");
-    return end(verdict, result);
+    return end(verdict, verdict == LIE ? 0 : result);
 }
 int fsync(int fd) { return sync_by(SYS_fsync, fd); }
 int fdatasync(int fd) { return sync_by(SYS_fdatasync, fd); }

@@ -58,6 +58,8 @@ pub enum Action {
     KillBefore = 3,
     /// SIGKILL behind the call, before the program knows its result.
     KillAfter = 4,
+    /// A sync does nothing and says that it did, as a bad disk does.
+    Lie = 5,
 }
 
 /// What is to happen.

@@ -53,7 +53,8 @@ enum { CALL_OPEN = 1, CALL_CREATE = 2, CALL_WRITE = 4, CALL_TRUNCATE = 8, CALL_S
 enum { FILE_DATABASE = 1 /* also while it is being made */, FILE_LOG = 2 /* -wal */, FILE_SHM = 4,
        FILE_JOURNAL = 8, FILE_FOLDER = 16, FILE_OTHER = 32 };
 enum { ACTION_FAIL = 1, ACTION_HALF = 2 /* half is written; the next call fails */,
-       ACTION_KILL_BEFORE = 3, ACTION_KILL_AFTER = 4 };
+       ACTION_KILL_BEFORE = 3, ACTION_KILL_AFTER = 4,
+       ACTION_LIE = 5 /* a sync does nothing and says that it did; its record says that it failed */ };
 
 /* A watched file of this moment. */
 struct file { char path[PATH_MAX + 16]; const char *name; uint32_t class; struct stat stat; };
@@ -155,7 +156,18 @@ static void append(int kind, const struct file *file, int error, uint64_t offset
                              { (void *)second, record.second } };
     int before = errno;
     record.length = sizeof record + record.first + record.second;
-    if (trace >= 0 && syscall(SYS_writev, trace, parts, 3) != record.length) give_up("the trace");
+    /* A write may be short (a disk that is full for a moment): the rest follows. */
+    for (uint32_t done = 0; trace >= 0 && done < record.length;) {
+        long wrote = syscall(SYS_writev, trace, parts, 3);
+        if (wrote < 0 && errno != EINTR) give_up("the trace");
+        done += wrote > 0 ? wrote : 0;
+        for (int i = 0; wrote > 0 && i < 3; i++) {
+            size_t taken = (size_t)wrote < parts[i].iov_len ? (size_t)wrote : parts[i].iov_len;
+            parts[i].iov_base = (char *)parts[i].iov_base + taken;
+            parts[i].iov_len -= taken;
+            wrote -= taken;
+        }
+    }
     errno = before;
 }
 
@@ -176,7 +188,7 @@ static void die(void)
 }
 
 /* Begins a step: takes the locks, counts the call and says what is to befall it. */
-enum verdict { GO_ON, FAIL, HALF, KILL_AFTER };
+enum verdict { GO_ON, FAIL, HALF, KILL_AFTER, LIE };
 static enum verdict begin(uint32_t call, uint32_t class)
 {
     pthread_mutex_lock(&mutex);
@@ -190,7 +202,7 @@ static enum verdict begin(uint32_t call, uint32_t class)
     case ACTION_KILL_BEFORE: die(); /* fall through */
     case ACTION_KILL_AFTER: return KILL_AFTER;
     case ACTION_HALF: if (seen == nth) return HALF; /* fall through */
-    default: errno = control->error; return FAIL;
+    default: errno = control->error; return control->action == ACTION_LIE ? LIE : FAIL;
     }
 }
 
