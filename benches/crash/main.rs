@@ -35,6 +35,7 @@ mod run;
 mod seen;
 mod shim;
 mod state;
+mod token_file;
 mod trace;
 mod trail;
 mod weaker;

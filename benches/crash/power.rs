@@ -12,6 +12,7 @@ use crate::replay::{Replay, Tally};
 use crate::row::Row;
 use crate::run::Run;
 use crate::shim::{Action, Shim};
+use crate::token_file::TokenFile;
 use crate::weaker::weaken;
 
 /// Of the model that ext4 and xfs follow.
@@ -92,6 +93,10 @@ impl Figures {
                 false => later.push(recording),
             }
         }
+        let folder = run.new_folder(&format!("{name}/token-file"))?;
+        let token = TokenFile::record(shim, &folder, &Settings::new(run, &folder)?)?;
+        self.add(&token);
+        all.push(token);
         let strict = states * STRICT / 100;
         let begun = Instant::now();
         let replay = |recordings: &[Recording], model, states, enough| {
@@ -123,9 +128,9 @@ impl Figures {
     fn add(&mut self, recording: &Recording) {
         self.recordings += 1;
         self.records += recording.records.len();
-        self.acknowledged += recording.acknowledged;
-        self.checkpoints += recording.checkpoints();
-        self.failures += usize::from(recording.has_failure);
+        self.acknowledged += recording.acknowledged();
+        self.checkpoints += recording.database_syncs();
+        self.failures += recording.failures();
     }
 
     fn rows(self) -> Vec<Row> {

@@ -11,6 +11,7 @@ use crate::ledger::{Expected, Failure, Ledger, Plan};
 use crate::program::{Program, Settings};
 use crate::random::Random;
 use crate::shim::{Action, Control, Fault, Shim, call, kind};
+use crate::token_file::TokenFile;
 use crate::trace::{self, Change, Record};
 use crate::trail::Trail;
 
@@ -47,19 +48,26 @@ struct Doubt {
     to: u64,
 }
 
+/// The changes that were made while it was recorded.
+pub struct Changes {
+    ledger: Ledger,
+    command: CommandToken,
+    doubt: Option<Doubt>,
+}
+
+/// What must be there after a power cut.
+pub enum Promise {
+    Changes(Changes),
+    TokenFile(TokenFile),
+}
+
 pub struct Recording {
     pub title: String,
     pub base: Base,
     pub records: Vec<Record>,
-    /// Changes acknowledged.
-    pub acknowledged: usize,
-    /// A sync failed, as it was asked to.
-    pub has_failure: bool,
+    pub promise: Promise,
     /// Those of the program that is started on the states.
-    settings: Settings,
-    ledger: Ledger,
-    command: CommandToken,
-    doubt: Option<Doubt>,
+    pub settings: Settings,
 }
 
 impl Recorder<'_> {
@@ -99,10 +107,9 @@ impl Recorder<'_> {
             }
             Ok(())
         })?;
-        control.disarm();
-        let has_failure = control.hits() > 0;
-        match has_failure {
-            // What it acknowledged after the failure is what is asked for.
+        // What was acknowledged since the failure is what is asked for; where there was none yet, it
+        // befalls the stop.
+        match control.hits() > 0 {
             true => program.kill()?,
             false => program.stop()?,
         };
@@ -110,13 +117,13 @@ impl Recorder<'_> {
         Ok(Recording {
             title: folder.display().to_string(),
             base,
-            doubt: doubt(&records, &ledger),
+            promise: Promise::Changes(Changes {
+                doubt: doubt(&records, &ledger),
+                ledger,
+                command,
+            }),
             records,
-            acknowledged: ledger.acknowledged(),
-            has_failure,
             settings: checked,
-            ledger,
-            command,
         })
     }
 
@@ -155,7 +162,7 @@ impl Recorder<'_> {
         let (files, nth) = match random.below(4) {
             // There are only a few checkpoints, and SQLite sets a sync of the database right by the next.
             0 if action == Action::Fail => (kind::DATABASE, 1),
-            _ => (kind::LOG, 1 + random.below(u64::from(self.changes) / 8)),
+            _ => (kind::LOG, 1 + random.below(u64::from(self.changes) / 16)),
         };
         control.arm(Fault {
             calls: call::SYNC,
@@ -172,15 +179,48 @@ impl Recording {
     /// Starts the program on a state of the disk at a position; what must be there then is there.
     pub fn check(&self, folder: &Path, position: u64) -> Result<(), String> {
         let program = self.settings.on(folder).start()?;
-        let looked = self.look(&program, &self.ledger.expected(position));
-        let looked = match &self.doubt {
+        match &self.promise {
+            Promise::Changes(changes) => changes.check(&program, position),
+            Promise::TokenFile(token) => token.check(&program, position),
+        }
+    }
+
+    /// Changes that were acknowledged.
+    pub fn acknowledged(&self) -> usize {
+        match &self.promise {
+            Promise::Changes(changes) => changes.ledger.acknowledged(),
+            Promise::TokenFile(_) => 0,
+        }
+    }
+
+    /// How often the database itself was synced, as the log's way into it ends.
+    pub fn database_syncs(&self) -> usize {
+        let of_database = self
+            .records
+            .iter()
+            .filter(|record| record.name.ends_with(".db"));
+        let synced = Change::Sync { has_failed: false };
+        of_database.filter(|record| record.change == synced).count()
+    }
+
+    /// Syncs that failed.
+    pub fn failures(&self) -> usize {
+        let failed = Change::Sync { has_failed: true };
+        let failures = self.records.iter().filter(|record| record.change == failed);
+        failures.count()
+    }
+}
+
+impl Changes {
+    fn check(&self, program: &Program, position: u64) -> Result<(), String> {
+        let looked = look(program, &self.ledger.expected(position));
+        match &self.doubt {
             Some(doubt) if (doubt.from..doubt.to).contains(&position) => looked.or_else(|lost| {
-                let earlier = self.look(&program, &self.ledger.expected(doubt.from));
+                let earlier = look(program, &self.ledger.expected(doubt.from));
                 earlier.map_err(|too| format!("{lost}\n  or, as before the failure: {too}"))
             }),
             _ => looked,
-        };
-        looked?;
+        }?;
         let door = |status| {
             let what = "the token that a command made";
             check::door(&program.owner(), what, &self.command.plain, status)
@@ -192,19 +232,10 @@ impl Recording {
         }
         Ok(())
     }
+}
 
-    fn look(&self, program: &Program, expected: &[Expected]) -> Result<(), String> {
-        check::everything(program, expected, &mut Trail::default()).map(drop)
-    }
-
-    /// How often the log was moved into the database.
-    pub fn checkpoints(&self) -> usize {
-        let is_wanted = |record: &&Record| {
-            matches!(record.change, Change::Sync { has_failed: false })
-                && record.name.ends_with(".db")
-        };
-        self.records.iter().filter(is_wanted).count()
-    }
+fn look(program: &Program, expected: &[Expected]) -> Result<(), String> {
+    check::everything(program, expected, &mut Trail::default()).map(drop)
 }
 
 /// Makes a token by the command line, beside the server.
