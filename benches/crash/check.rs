@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use crate::http::Client;
 use crate::ledger::Expected;
 use crate::program::Program;
-use crate::seen::Seen;
+use crate::seen::{Seen, list};
 use crate::state::{Made, Operation, State, User};
 use crate::trail::Trail;
 
@@ -40,12 +40,11 @@ pub fn everything(
 
 /// The server over HTTP: its lists, then each token at the door.
 pub fn server(owner: &Client, expected: &[Expected]) -> Result<Vec<Found>, String> {
-    let people = people(owner)?;
+    let people = list(owner, "/api/users?service_user=false")?.len();
     if people != 1 {
         return Err(format!("expected one human, the owner; found {people}"));
     }
-    let seen = Seen::of_server(owner, "")?;
-    let found = all(expected, &seen.ok_or("the server is gone")?)?;
+    let found = all(expected, &Seen::of_server(owner, "")?)?;
     for found in &found {
         for (name, user) in &found.state.users {
             let status = if user.is_blocked { 403 } else { 200 };
@@ -201,17 +200,6 @@ fn same<T: PartialEq + std::fmt::Debug>(what: &str, expected: &T, found: &T) -> 
         true => Ok(()),
         false => Err(format!("{what}: expected {expected:?}, found {found:?}")),
     }
-}
-
-fn people(owner: &Client) -> Result<usize, String> {
-    let path = "/api/users?service_user=false";
-    let answer = owner.try_send("GET", path, &[], b"");
-    let answer = answer.map_err(|error| format!("GET {path}: {error}"))?;
-    let people: Vec<serde_json::Value> = serde_json::from_slice(&answer.body).map_err(|_| {
-        let body = String::from_utf8_lossy(&answer.body);
-        format!("GET {path} as the owner: status {}: {body}", answer.status)
-    })?;
-    Ok(people.len())
 }
 
 /// What the server says to a token.

@@ -67,11 +67,12 @@ pub fn run(run: &Run) -> Result<Vec<Row>, String> {
     if stopped.status.code() != Some(0) {
         return Err(format!("the last stop ended with {}", stopped.status));
     }
-    Ok(vec![
-        figures.row(),
-        first.row(),
-        ready(figures.ready.into_iter().chain(first.ready).collect()),
-    ])
+    let mut rows = vec![figures.row()];
+    if !first.ready.is_empty() {
+        rows.push(first.row());
+    }
+    rows.push(ready([figures.ready, first.ready].concat()));
+    Ok(rows)
 }
 
 impl Figures {
@@ -93,7 +94,10 @@ impl Figures {
         };
         let settings = program.settings.clone();
         let ended = ledger.write_while(plan, || {
-            wait_for(&acknowledged, wanted)?;
+            wait_for(&acknowledged, wanted).map_err(|lost| {
+                let log = program.log().join("\n");
+                format!("{lost}; the server's log:\n{log}")
+            })?;
             spin(within);
             program.kill()
         })?;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::check::{self, Found};
 use crate::http::Client;
 use crate::random::Random;
-use crate::seen::Seen;
+use crate::seen::{Seen, Unseen};
 use crate::state::{Made, Operation, State};
 
 /// An operation, and what came of it.
@@ -30,7 +30,7 @@ pub struct Entry {
 pub enum Failure {
     /// It stops, with the operation pending.
     Stop,
-    /// It looks which of both it is, and goes on from there.
+    /// It looks which of both it is, and goes on from there. Where the server does not say, it stops.
     #[allow(dead_code, reason = "for groups in which the disk fails")]
     LookUp,
 }
@@ -156,8 +156,14 @@ impl Writer {
     }
 
     /// Writes until the server is gone, a 5xx answer where the plan says so, or the plan's end.
+    /// What is pending must have been settled.
     pub fn write(&mut self, plan: Plan<'_>) -> Result<(), String> {
-        let mut state = self.expected(u64::MAX).state;
+        let Expected {
+            mut state, pending, ..
+        } = self.expected(u64::MAX);
+        if let Some(pending) = pending {
+            return Err(format!("nobody has looked what came of {pending:?}"));
+        }
         loop {
             self.names += 1;
             let name = format!("{}{}-", self.prefix, self.names);
@@ -271,7 +277,7 @@ fn made(operation: &Operation, answer: &Value) -> Result<Made, String> {
     })
 }
 
-/// Whether an operation was made; `None` where the server is gone meanwhile.
+/// Whether an operation was made; `None` where the server does not say.
 fn look_up(
     client: &Client,
     prefix: &str,
@@ -283,8 +289,9 @@ fn look_up(
         state: state.clone(),
         pending: Some(operation.clone()),
     };
-    match Seen::of_server(client, prefix)? {
-        Some(seen) => check::find(&expected, &seen).map(Some),
-        None => Ok(None),
+    match Seen::of_server(client, prefix) {
+        Ok(seen) => check::find(&expected, &seen).map(Some),
+        Err(Unseen::Silent(_)) => Ok(None),
+        Err(Unseen::Wrong(why)) => Err(why),
     }
 }

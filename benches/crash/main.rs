@@ -40,6 +40,7 @@ mod trace;
 mod trail;
 mod weaker;
 
+use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 
 use row::{HEADING, Row};
@@ -71,18 +72,22 @@ fn main() -> ExitCode {
         .iter()
         .find(|name| !GROUPS.iter().any(|(group, _)| group == *name))
     {
+        run.remove_folder();
         let known: Vec<&str> = GROUPS.iter().map(|(group, _)| *group).collect();
         eprintln!("{unknown}: no such group; there are {}", known.join(", "));
         return ExitCode::FAILURE;
     }
-    eprintln!("seed {}, {}", run.seed, run.binary.display());
+    let (binary, folder) = (run.binary.display(), run.folder.display());
+    eprintln!("seed {}, {binary}, files in {folder}", run.seed);
     let mut rows = Vec::new();
     for (name, group) in GROUPS {
         if !wanted.is_empty() && !wanted.iter().any(|wanted| wanted == name) {
             continue;
         }
         eprintln!("{name} …");
-        let seen = group(&run).unwrap_or_else(|lost| {
+        let seen = std::panic::catch_unwind(AssertUnwindSafe(|| group(&run)));
+        let seen = seen.unwrap_or_else(|_| Err("it panicked, as is said above".to_owned()));
+        let seen = seen.unwrap_or_else(|lost| {
             run.end_of_line();
             eprintln!("{name}: LOST: {lost}");
             vec![Row::new(*name, first_line(&lost), "nothing lost").ok(false)]

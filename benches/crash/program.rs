@@ -206,7 +206,6 @@ impl Drop for Program {
 
 /// What is known of a server that has ended.
 pub struct Ended {
-    #[allow(dead_code, reason = "for groups that stop or break the server")]
     pub status: ExitStatus,
     /// All lines.
     pub log: Vec<String>,

@@ -8,6 +8,27 @@ use serde_json::Value;
 use crate::http::Client;
 use crate::state::{Token, User};
 
+/// Why nothing was seen.
+pub enum Unseen {
+    /// No whole answer came, or a 5xx one: of what is there it says nothing.
+    Silent(String),
+    /// An answer that no right server gives.
+    Wrong(String),
+}
+
+impl From<Unseen> for String {
+    fn from(unseen: Unseen) -> Self {
+        let (Unseen::Silent(why) | Unseen::Wrong(why)) = unseen;
+        why
+    }
+}
+
+impl From<String> for Unseen {
+    fn from(why: String) -> Self {
+        Self::Wrong(why)
+    }
+}
+
 /// All users that are no people, by their names.
 #[derive(Clone, Default, PartialEq, Debug)]
 pub struct Seen {
@@ -15,20 +36,15 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// Those whose name begins so, as the server lists them; `None` where it is gone.
-    pub fn of_server(client: &Client, prefix: &str) -> Result<Option<Self>, String> {
-        let Some(listed) = list(client, "/api/users?service_user=true")? else {
-            return Ok(None);
-        };
+    /// Those whose name begins so, as the server lists them.
+    pub fn of_server(client: &Client, prefix: &str) -> Result<Self, Unseen> {
         let mut seen = Self::default();
-        for user in &listed {
+        for user in &list(client, "/api/users?service_user=true")? {
             let (id, name) = (text(user, "id")?, text(user, "name")?);
             if !name.starts_with(prefix) {
                 continue;
             }
-            let Some(tokens) = list(client, &format!("/api/users/{id}/tokens"))? else {
-                return Ok(None);
-            };
+            let tokens = list(client, &format!("/api/users/{id}/tokens"))?;
             let mut new = User {
                 id: Some(id),
                 role: text(user, "role")?,
@@ -41,7 +57,7 @@ impl Seen {
             }
             seen.add(name, new)?;
         }
-        Ok(Some(seen))
+        Ok(seen)
     }
 
     /// All of them, as the rows have them.
@@ -95,22 +111,17 @@ impl User {
     }
 }
 
-fn list(client: &Client, path: &str) -> Result<Option<Vec<Value>>, String> {
-    let Ok(answer) = client.try_send("GET", path, &[], b"") else {
-        return Ok(None);
-    };
+/// An array of the API.
+pub fn list(client: &Client, path: &str) -> Result<Vec<Value>, Unseen> {
+    let answer = client.try_send("GET", path, &[], b"");
+    let answer = answer.map_err(|error| Unseen::Silent(format!("GET {path}: {error}")))?;
     let body = String::from_utf8_lossy(&answer.body);
-    if answer.status != 200 {
-        return Err(format!(
-            "GET {path} was answered with {}, not 200: {body}",
-            answer.status
-        ));
-    }
-    match serde_json::from_str(&body) {
-        Ok(Value::Array(list)) => Ok(Some(list)),
-        Ok(_) => Err(format!("GET {path}: no list: {body}")),
+    let what = format!("GET {path} as the owner: {}: {body}", answer.status);
+    match (answer.status, serde_json::from_str(&body)) {
+        (200, Ok(Value::Array(list))) => Ok(list),
         // Cut off.
-        Err(_) => Ok(None),
+        (200, Err(_)) | (500.., _) => Err(Unseen::Silent(what)),
+        _ => Err(Unseen::Wrong(what)),
     }
 }
 

@@ -150,7 +150,8 @@ impl Trail {
             "user.unblock" if user.is_blocked => user.is_blocked = false,
             "user.group.add" if user.groups.insert(detail("group")?) => {}
             "user.group.delete" if user.groups.remove(&detail("group")?) => {}
-            "user.approve" | "dashboard.login" => {}
+            "user.approve" => user.is_blocked = false,
+            "dashboard.login" => {}
             _ => return Err(format!("it changes nothing of {user:?}")),
         }
         Ok(())
