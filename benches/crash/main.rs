@@ -17,18 +17,28 @@
 )]
 
 mod check;
+mod disk;
+mod fate;
 #[path = "../../tests/it/support/http.rs"]
 #[allow(dead_code, reason = "the client of the tests can do more")]
 mod http;
 mod kills;
 mod ledger;
+mod power;
 mod program;
+mod proof;
 mod random;
+mod recording;
+mod replay;
 mod row;
 mod run;
 mod seen;
+mod shim;
 mod state;
+mod token_file;
+mod trace;
 mod trail;
+mod weaker;
 
 use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
@@ -42,6 +52,7 @@ type Group = (&'static str, fn(&Run) -> Result<Vec<Row>, String>);
 const GROUPS: &[Group] = &[
     // In the order in which they are tried.
     ("kills", kills::run),
+    ("power", power::run),
 ];
 
 fn main() -> ExitCode {

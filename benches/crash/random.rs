@@ -29,4 +29,24 @@ impl Random {
     pub fn pick<'a, T>(&mut self, of: &'a [T]) -> &'a T {
         &of[self.below(of.len() as u64) as usize]
     }
+
+    /// An index into so many, 0 where there are none.
+    pub fn index(&mut self, count: usize) -> usize {
+        self.below(count.max(1) as u64) as usize
+    }
+
+    /// In so many of a hundred cases.
+    pub fn percent(&mut self, of_a_hundred: u64) -> bool {
+        self.below(100) < of_a_hundred
+    }
+
+    pub fn coin(&mut self) -> bool {
+        self.percent(50)
+    }
+
+    pub fn shuffle<T>(&mut self, all: &mut [T]) {
+        for last in (1..all.len()).rev() {
+            all.swap(last, self.index(last + 1));
+        }
+    }
 }

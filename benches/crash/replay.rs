@@ -1,0 +1,134 @@
+//! States of the disk after a power cut: chosen, made real, started from and looked at, on several
+//! threads.
+
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use crate::disk::{Disk, Names};
+use crate::random::Random;
+use crate::recording::Recording;
+use crate::trace::{Change, Record};
+
+const THREADS: u32 = 4;
+
+/// What the states of some recordings came to.
+#[derive(Default)]
+pub struct Tally {
+    pub states: u32,
+    /// In how many the disk could have been found in another state too.
+    pub uncertain: u32,
+    /// What was lost, each with where the state is; the states are tried until there are so many.
+    pub lost: Vec<String>,
+}
+
+/// What is to be tried.
+pub struct Replay<'a> {
+    pub recordings: &'a [Recording],
+    pub model: Names,
+    pub seed: u64,
+    pub states: u32,
+    /// It is over when so many were lost.
+    pub enough: usize,
+    /// Each state gets a folder here.
+    pub folder: PathBuf,
+}
+
+impl Replay<'_> {
+    /// Tries the states in turn over all recordings. `tell` is told how many are done.
+    pub fn run(&self, tell: &(dyn Fn(u32) + Sync)) -> Result<Tally, String> {
+        let (next, is_over) = (AtomicU32::new(0), AtomicBool::new(false));
+        let tally = Mutex::new(Tally::default());
+        let work = || -> Result<(), String> {
+            while !is_over.load(Ordering::Relaxed) {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                if number >= self.states {
+                    break;
+                }
+                let (uncertain, lost) = self.state(number)?;
+                let mut tally = tally.lock().unwrap();
+                tally.states += 1;
+                tally.uncertain += u32::from(uncertain);
+                tally.lost.extend(lost);
+                is_over.fetch_or(tally.lost.len() >= self.enough, Ordering::Relaxed);
+                tell(tally.states);
+            }
+            Ok(())
+        };
+        std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(work)).collect();
+            let ended = threads.into_iter().map(|thread| thread.join().unwrap());
+            ended.collect::<Result<(), String>>()
+        })?;
+        Ok(tally.into_inner().unwrap())
+    }
+
+    /// Tries one state: whether there were others, and what was lost in it.
+    fn state(&self, number: u32) -> Result<(bool, Option<String>), String> {
+        let recording = &self.recordings[number as usize % self.recordings.len()];
+        let mut dice = Random::new(self.seed, u64::from(number) + 1);
+        let count = cut(&recording.records, &mut dice);
+        let records = &recording.records[..count];
+        let position = records.last().map_or(0, |record| record.end);
+        let disk = Disk::replay(&recording.base, records, self.model, &mut dice);
+        let state = disk.state(&mut dice);
+        let is_uncertain = !disk.is_certain();
+        let folder = self.folder.join(format!("state-{number}"));
+        let make = |folder: &Path| {
+            std::fs::create_dir_all(folder)
+                .map_err(|error| format!("{}: {error}", folder.display()))?;
+            state.write(folder);
+            Ok::<_, String>(())
+        };
+        make(&folder)?;
+        let seen = recording.check(&folder, position);
+        std::fs::remove_dir_all(&folder).map_err(|error| error.to_string())?;
+        let lost = match seen {
+            Ok(()) => None,
+            Err(lost) => {
+                // The server has changed the files.
+                let kept = self.folder.join(format!("lost-{:?}-{number}", self.model));
+                make(&kept)?;
+                Some(format!(
+                    "{lost}\n  after record {count} of {} ({:?}) of {}; the disk is in {}",
+                    recording.records.len(),
+                    records
+                        .last()
+                        .map(|record| (&record.name, short(&record.change))),
+                    recording.title,
+                    kept.display()
+                ))
+            }
+        };
+        Ok((is_uncertain, lost))
+    }
+}
+
+/// How many records are on the disk's side of the cut: most often near where something becomes
+/// durable, or where the database itself is written.
+fn cut(records: &[Record], dice: &mut Random) -> usize {
+    let kind = dice.below(5);
+    let is_wanted = |record: &Record| match (kind, &record.change) {
+        (0, Change::Sync { .. }) => true,
+        // Of other files than the log, which has most of them.
+        (1, Change::Sync { .. }) => !record.name.ends_with("-wal"),
+        (2, Change::Write { .. } | Change::Truncate(_)) => record.name.ends_with(".db"),
+        (3, change) => !matches!(change, Change::Sync { .. } | Change::Write { .. }),
+        _ => false,
+    };
+    let wanted: Vec<usize> = (0..records.len())
+        .filter(|&which| is_wanted(&records[which]))
+        .collect();
+    match wanted.is_empty() {
+        true => dice.index(records.len() + 1),
+        // Before it, or behind it.
+        false => dice.pick(&wanted) + dice.index(2),
+    }
+}
+
+fn short(change: &Change) -> String {
+    match change {
+        Change::Write { at, data } => format!("write of {} at {at}", data.len()),
+        other => format!("{other:?}"),
+    }
+}
