@@ -95,3 +95,54 @@ pub(super) fn read(file: &Path) -> Result<Hash, BackupError> {
     hex.and_then(|hex| Hash::from_hex(hex).ok())
         .ok_or(BackupError::DigestUnreadable(path))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEX: &str = "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262";
+
+    #[test]
+    fn a_digest_is_written_as_b3sum_writes_it_and_read_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a b.db");
+        fs::write(&file, "").unwrap();
+        let hash = of_file(&file, &Work::default()).unwrap();
+        // What a kill left, and of a backup that never came to be.
+        fs::write(folder.path().join(".a b.db.blake3.unfinished"), "half").unwrap();
+        fs::write(path_of(&file), "old").unwrap();
+        write(&file, &hash).unwrap();
+        let text = fs::read_to_string(folder.path().join("a b.db.blake3")).unwrap();
+        assert_eq!(text, format!("{HEX}  a b.db\n"));
+        assert_eq!(read(&file).unwrap(), hash);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn a_digest_is_read_by_its_first_word_and_nothing_else_is_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.db");
+        let table = [
+            (format!("{HEX}  other-name.db\n"), true),
+            (HEX.to_owned(), true),
+            (format!("{HEX}\r\n"), true),
+            (HEX.to_uppercase(), true),
+            (String::new(), false),
+            (format!(" {HEX}"), false),
+            (HEX[1..].to_owned(), false),
+            (format!("{HEX}0"), false),
+            (format!("{HEX}*a.db"), false),
+            (format!("a.db: {HEX}"), false),
+            (HEX.replace('a', "g"), false),
+            (format!("{HEX}\n{}", "x".repeat(9000)), false),
+        ];
+        for (text, is_digest) in table {
+            fs::write(path_of(&file), &text).unwrap();
+            assert_eq!(read(&file).is_ok(), is_digest, "{text:?}");
+        }
+        fs::remove_file(path_of(&file)).unwrap();
+        assert!(matches!(read(&file), Err(BackupError::DigestMissing(_))));
+        fs::create_dir(path_of(&file)).unwrap();
+        assert!(matches!(read(&file), Err(BackupError::DigestUnreadable(_))));
+    }
+}

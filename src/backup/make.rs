@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use rustix::fs::FlockOperation;
 
 use super::{BackupError, digest};
-use crate::store::{self, Contents, StoreError, Work, beside, folder_of, io, sync_directory};
+use crate::store::{self, Contents, StoreError, Work, beside, folder_of, io, real, sync_directory};
 
 /// Writes a backup of an open database to a new file, and its digest beside it. Both are on the disk
 /// and read through when this returns; on an error, or after a kill, there is no file of this name.
@@ -21,14 +21,32 @@ pub fn make(source: &Connection, file: &Path, work: &Arc<Work>) -> Result<Conten
     if file.file_name().is_none() {
         return Err(BackupError::NoName(file.to_owned()));
     }
+    refuse_own_names(source, file)?;
     let turn = Turn::take(folder_of(file))?;
+    let database = Path::new(source.path().unwrap_or_default());
     let copy = |path: &Path, target: &File| store::copy_database(source, path, target, work);
-    make_in(&turn, file, copy, work)
+    make_in(&turn, database, file, copy, work)
 }
 
-/// The same for whoever has the folder already; `copy` fills the empty file that it is given.
+/// A name beside the database that means something to SQLite or to us: a backup would be lost there.
+fn refuse_own_names(source: &Connection, file: &Path) -> Result<(), BackupError> {
+    let database = real(Path::new(source.path().unwrap_or_default()));
+    let place = real(file);
+    let taken = ["-wal", "-shm", "-journal", ".lock", ".restoring"];
+    match taken
+        .iter()
+        .any(|suffix| place == beside(&database, suffix))
+    {
+        true => Err(BackupError::OwnName(file.to_owned())),
+        false => Ok(()),
+    }
+}
+
+/// The same for whoever has the folder already; `copy` fills the empty file that it is given from
+/// `source`.
 pub(super) fn make_in(
     _: &Turn,
+    source: &Path,
     file: &Path,
     copy: impl FnOnce(&Path, &File) -> Result<(), StoreError>,
     work: &Arc<Work>,
@@ -37,7 +55,7 @@ pub(super) fn make_in(
         return Err(StoreError::Exists(file.to_owned()).into());
     }
     let unfinished = store::unfinished(file);
-    let made = write(&unfinished, file, copy, work);
+    let made = write(source, &unfinished, file, copy, work);
     if made.is_err() {
         discard(&unfinished);
         let _ = fs::remove_file(digest::path_of(file));
@@ -46,6 +64,7 @@ pub(super) fn make_in(
 }
 
 fn write(
+    source: &Path,
     unfinished: &Path,
     file: &Path,
     copy: impl FnOnce(&Path, &File) -> Result<(), StoreError>,
@@ -58,8 +77,9 @@ fn write(
         .mode(0o600)
         .open(unfinished)
         .map_err(io(unfinished))?;
-    copy(unfinished, &target)?;
-    let contents = store::check_whole(unfinished, work)?;
+    let contents = copy(unfinished, &target)
+        .and_then(|()| store::check_whole(unfinished, work))
+        .map_err(store::damage_of(source))?;
     let hash = digest::of_file(unfinished, work)?;
     target.sync_all().map_err(io(unfinished))?;
     // The digest first: a backup has one from its first moment on.

@@ -29,6 +29,9 @@ pub enum BackupError {
     /// The name of the file is no name.
     #[error("{}: not the name of a file", .0.display())]
     NoName(PathBuf),
+    /// The name of a file that belongs to the database.
+    #[error("{}: a name of the database's own files; name another", .0.display())]
+    OwnName(PathBuf),
     /// No digest.
     #[error("{}: missing, so nothing tells whether the backup is what it was; copy it from where the backup comes from, or take the file as it is with --without-digest", .0.display())]
     DigestMissing(PathBuf),

@@ -6,7 +6,7 @@
 //! database has no name until the end, the prepared file keeps a server from making a new database.
 
 use std::fs::{self, File, OpenOptions};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, chown};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, lchown};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -58,14 +58,12 @@ pub fn restore(
     work: &Arc<Work>,
 ) -> Result<Restored, BackupError> {
     judge_file(file, database)?;
-    let _lock = ServerLock::acquire(database)?;
-    let database = &real(database);
-    // What is there, if anything, is kept, whatever it is; but a link to nowhere is a mistake.
-    if let Err(link @ StoreError::DanglingLink(_)) = store::recognise(database) {
-        return Err(link.into());
-    }
     let prepared = store::restoring(database);
     let goes_on = prepared.exists() && !database.exists();
+    judge_place(database, goes_on)?;
+    let _lock = ServerLock::acquire(database)?;
+    let database = &real(database);
+    keep_owner(&beside(database, ".lock"), database);
     let contents = prepare(file, &prepared, database, digest, work).inspect_err(|_| {
         if !goes_on {
             discard(&prepared);
@@ -92,8 +90,11 @@ fn judge_file(file: &Path, database: &Path) -> Result<(), BackupError> {
         let metadata = fs::metadata(path).ok()?;
         Some((metadata.dev(), metadata.ino()))
     };
-    if identity(file) == identity(database) {
-        return Err(BackupError::IsDatabase(file.to_owned()));
+    // What a killed restore prepared would be emptied before it is read.
+    for own in [database, &store::restoring(database)] {
+        if identity(file) == identity(own) {
+            return Err(BackupError::IsDatabase(file.to_owned()));
+        }
     }
     for suffix in LOGS {
         let log = beside(&real(file), suffix);
@@ -102,6 +103,16 @@ fn judge_file(file: &Path, database: &Path) -> Result<(), BackupError> {
         }
     }
     Ok(())
+}
+
+/// A file that is there is kept, whatever it is; but a link to nowhere and a folder are mistakes, unless
+/// it was a restore that took the file away.
+fn judge_place(database: &Path, goes_on: bool) -> Result<(), StoreError> {
+    match store::recognise(database) {
+        Err(error @ StoreError::DanglingLink(_)) if !goes_on => Err(error),
+        Err(error) if database.exists() && !database.is_file() => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// Copies the backup and looks at the copy, so that nothing can change in between.
@@ -136,21 +147,21 @@ fn prepare(
     }
     // Of what was copied: another file may have the name by now.
     store::recognise(prepared)?;
-    let contents = store::check_whole(prepared, work)?;
-    keep_owner(&target, prepared, database);
+    let contents = store::check_whole(prepared, work).map_err(store::damage_of(file))?;
+    keep_owner(prepared, database);
     target.sync_all().map_err(io(prepared))?;
     sync_directory(prepared)?;
     Ok(contents)
 }
 
-/// Root restores for the user that the server runs as.
-fn keep_owner(target: &File, prepared: &Path, database: &Path) {
+/// Root restores for the user that the server runs as, who has to open the lock too.
+fn keep_owner(file: &Path, database: &Path) {
     let model = fs::metadata(database).or_else(|_| fs::metadata(folder_of(database)));
-    if let (Ok(model), Ok(target)) = (model, target.metadata())
-        && (model.uid(), model.gid()) != (target.uid(), target.gid())
+    if let (Ok(model), Ok(found)) = (model, fs::symlink_metadata(file))
+        && (model.uid(), model.gid()) != (found.uid(), found.gid())
     {
         // Who may not do that is that user, or had no database here before.
-        let _ = chown(prepared, Some(model.uid()), Some(model.gid()));
+        let _ = lchown(file, Some(model.uid()), Some(model.gid()));
     }
 }
 
@@ -163,11 +174,15 @@ fn set_aside(
     let has_database = fs::symlink_metadata(database).is_ok();
     let logs = LOGS.map(|suffix| (beside(database, suffix), suffix));
     let has_log = logs.iter().any(|(log, _)| log.exists());
+    // A log that is left belongs to what was moved before the kill, unless that has its own.
+    let moved_before = || {
+        let last = last_set_aside(database).filter(|_| goes_on)?;
+        let has_own = LOGS.iter().any(|suffix| beside(&last, suffix).exists());
+        (!has_log || !has_own).then_some(last)
+    };
     let former = match has_database {
-        // A log that is left belongs to what was moved before the kill.
-        false if goes_on => last_set_aside(database),
-        false if !has_log => None,
-        _ => Some(free_name(database, now)),
+        true => Some(free_name(database, now)),
+        false => moved_before().or_else(|| has_log.then(|| free_name(database, now))),
     };
     let Some(former) = former else {
         return Ok(None);
@@ -197,16 +212,14 @@ fn free_name(database: &Path, mut now: Timestamp) -> PathBuf {
     }
 }
 
-/// The newest database that a restore has set aside: their names sort by time.
+/// The newest database that a restore has set aside, and whose log may still come to it.
 fn last_set_aside(database: &Path) -> Option<PathBuf> {
     let start = beside(database, ASIDE);
     let start = start.file_name()?.to_str()?;
     let names = fs::read_dir(folder_of(database)).ok()?;
     names
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .filter(|name| {
-            name.starts_with(start) && !name.ends_with("-wal") && !name.ends_with("-journal")
-        })
+        .filter_map(|name| Timestamp::from_compact(name.strip_prefix(start)?))
         .max()
-        .map(|name| database.with_file_name(name))
+        .map(|moment| beside(database, &format!("{ASIDE}{}", moment.compact())))
 }

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ use super::BackupError;
 use super::make::{Turn, make_in};
 use super::rotation::Rotation;
 use crate::clock::Timestamp;
-use crate::store::{self, Contents, Readers, StoreError, Work, io};
+use crate::store::{Contents, StoreError, Work, io};
 
 /// How long after a failure it is tried again, or sooner where backups are made more often.
 const RETRY: Duration = Duration::from_secs(10 * 60);
@@ -74,7 +74,7 @@ impl Drop for Schedule {
 }
 
 impl Schedule {
-    /// Starts the thread. The first backup is due when the newest one there is old enough, and at once
+    /// Starts the thread; `copy` fills an empty file from `database`. The first backup is due when the newest one there is old enough, and at once
     /// where there is none.
     ///
     /// # Errors
@@ -82,15 +82,16 @@ impl Schedule {
     pub fn start(
         scheduled: Scheduled,
         database: &Path,
-        readers: &Arc<Readers>,
+        copy: impl Fn(&Path, &File, &Work) -> Result<(), StoreError> + Send + 'static,
         status: Arc<Status>,
     ) -> std::io::Result<(Self, JoinHandle<()>)> {
         let (running, stopped) = crossbeam_channel::bounded(0);
         let work = Arc::new(Work::default());
         let worker = Worker {
             rotation: Rotation::new(&scheduled.directory, database),
+            database: database.to_owned(),
             scheduled,
-            readers: Arc::downgrade(readers),
+            copy,
             status,
             work: Arc::clone(&work),
         };
@@ -105,16 +106,16 @@ impl Schedule {
     }
 }
 
-struct Worker {
+struct Worker<C> {
     scheduled: Scheduled,
     rotation: Rotation,
-    /// Not kept open by this thread: the writer's connection shall be the last one that is closed.
-    readers: Weak<Readers>,
+    database: PathBuf,
+    copy: C,
     status: Arc<Status>,
     work: Arc<Work>,
 }
 
-impl Worker {
+impl<C: Fn(&Path, &File, &Work) -> Result<(), StoreError>> Worker<C> {
     fn run(&self, stopped: &Receiver<()>) {
         let every = self.scheduled.every;
         let mut wait = self.until_first(Timestamp::now());
@@ -145,19 +146,14 @@ impl Worker {
         }
     }
 
-    /// How long the newest backup is good. One from the future says nothing.
+    /// How long the newest backup is good.
     fn until_first(&self, now: Timestamp) -> Duration {
-        let moments = self.rotation.moments().unwrap_or_default();
-        let Some(last) = moments.last().filter(|last| **last <= now) else {
+        let moments = self.rotation.moments(now).unwrap_or_default();
+        let Some(last) = moments.last() else {
             return Duration::ZERO;
         };
         self.status.state.lock().last = Some(*last);
         self.scheduled.every.saturating_sub(now.since(*last))
-    }
-
-    fn copy(&self, path: &Path, target: &File) -> Result<(), StoreError> {
-        let readers = self.readers.upgrade().ok_or(StoreError::Cancelled)?;
-        store::copy_database(&*readers.get()?, path, target, &self.work)
     }
 
     fn make(&self, now: Timestamp) -> Result<Contents, BackupError> {
@@ -173,10 +169,16 @@ impl Worker {
         let path = self.rotation.path(now);
         let contents = make_in(
             &turn,
+            &self.database,
             &path,
-            |path, target| self.copy(path, target),
+            |path, target| (self.copy)(path, target, &self.work),
             &self.work,
         )?;
+        {
+            let mut state = self.status.state.lock();
+            state.last = Some(now);
+            state.is_failing = false;
+        }
         log::info!(
             "made the backup {} in {} ms (users: {}, tokens: {})",
             path.display(),
@@ -184,13 +186,8 @@ impl Worker {
             contents.users,
             contents.tokens
         );
-        {
-            let mut state = self.status.state.lock();
-            state.last = Some(now);
-            state.is_failing = false;
-        }
         // Only now that there is a newer one.
-        if let Err(error) = self.rotation.keep_newest(self.scheduled.keep) {
+        if let Err(error) = self.rotation.keep_newest(self.scheduled.keep, now) {
             log::warn!(
                 "old backups in {} could not be removed: {error}",
                 folder.display()

@@ -21,6 +21,10 @@ pub(super) fn open(path: &Path) -> Result<Connection, Failure> {
 
 /// Opens it to copy it, as it is: of an older schema too.
 pub(super) fn open_to_read(path: &Path) -> Result<Connection, Failure> {
+    if !path.exists() {
+        // It knows why, if a restore was killed.
+        store::inspect(path)?;
+    }
     if store::recognise(path)? == Presence::Absent {
         return Err(StoreError::Missing(path.to_owned()).into());
     }

@@ -1,6 +1,7 @@
 //! `serve`: the first start, and every later one.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::IsTerminal;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
@@ -26,7 +27,7 @@ use crate::jwt::{self, IssuerSettings};
 use crate::logging;
 use crate::metrics::Metrics;
 use crate::server::{self, Listeners};
-use crate::store::{self, Presence, ServerLock, StoreError};
+use crate::store::{self, Presence, ServerLock, StoreError, Work};
 use crate::writer::{Start, Writer, WriterThread};
 
 /// How long the start waits for a database that another program has locked.
@@ -94,7 +95,6 @@ impl Serve {
         // They may hold shared secrets, and are read.
         config.issuers.clear();
         let (app, writer) = open(&config, &path, Arc::clone(&issuers))?;
-        let backups = schedule(&config.backup, &path, &app)?;
         let listeners = match listeners {
             Some(listeners) => listeners,
             None => bind(&config)?,
@@ -104,6 +104,8 @@ impl Serve {
         let stop = system.block_on(async { stop_signal() })?;
         let wake = follow_issuers(watch)?;
         system.block_on(async { reload_at(hangup, wake) });
+        // Last: a start that fails would end it in the midst of a backup.
+        let backups = schedule(&config.backup, &path, &app)?;
         let (issuers, keys) = issuers.counts();
         let rules = app.forward_auth.rules.len();
         log::info!(
@@ -241,7 +243,7 @@ fn open(
 fn schedule(
     settings: &config::Backup,
     database: &Path,
-    app: &App,
+    app: &Arc<App>,
 ) -> Result<Option<(Schedule, JoinHandle<()>)>, Failure> {
     let Some(directory) = settings.directory.clone() else {
         return Ok(None);
@@ -252,12 +254,16 @@ fn schedule(
         keep: settings.keep,
     };
     let status = Arc::clone(&app.backups);
-    Ok(Some(Schedule::start(
-        scheduled,
-        database,
-        &app.readers,
-        status,
-    )?))
+    let app = Arc::downgrade(app);
+    // Held for the copy alone, and all of it: the writer's connection must be the last one that is
+    // closed, or the write-ahead log is left.
+    let copy = move |path: &Path, target: &File, work: &Work| {
+        let app = app.upgrade().ok_or(StoreError::Cancelled)?;
+        let reader = app.readers.get().map_err(StoreError::from)?;
+        store::copy_database(&reader, path, target, work)
+    };
+    let started = Schedule::start(scheduled, database, copy, status)?;
+    Ok(Some(started))
 }
 
 /// How many users are bound to each name that no issuer has, as after a change of its name.

@@ -101,7 +101,8 @@ fn read_all(path: &Path, work: &Arc<Work>) -> Result<Contents, StoreError> {
     };
     let found: String = connection.query_row("PRAGMA integrity_check(1)", (), |row| row.get(0))?;
     if found != "ok" {
-        return Err(damaged(found));
+        // "*** in database main ***" on a line of its own, then what is wrong.
+        return Err(damaged(found.lines().last().unwrap_or_default().to_owned()));
     }
     let foreign_keys = "SELECT count(*) FROM pragma_foreign_key_check";
     let orphans: u32 = connection.query_row(foreign_keys, (), |row| row.get(0))?;

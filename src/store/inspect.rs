@@ -28,11 +28,12 @@ pub enum Presence {
 /// # Errors
 /// As [`recognise`]; a file that can't be written; nothing where something surely was.
 pub fn inspect(path: &Path) -> Result<Presence, StoreError> {
+    // Before a link to it is said to lead nowhere.
+    if !path.exists() && restoring(path).exists() {
+        return Err(StoreError::RestoreUnfinished(path.to_owned()));
+    }
     let presence = recognise(path)?;
     match presence {
-        Presence::Absent if restoring(path).exists() => {
-            return Err(StoreError::RestoreUnfinished(path.to_owned()));
-        }
         Presence::Absent if beside(path, "-wal").exists() => {
             return Err(StoreError::OrphanLog(path.to_owned()));
         }

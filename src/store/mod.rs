@@ -94,7 +94,7 @@ pub enum StoreError {
         source: std::io::Error,
     },
     /// What SQLite's own check found, in its words.
-    #[error("{}: damaged ({what}); restore a backup", .path.display())]
+    #[error("{}: damaged ({what}); restore a backup that is whole", .path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -143,6 +143,27 @@ impl StoreError {
             },
             other => other,
         }
+    }
+}
+
+/// What is wrong with a copy is wrong with what it is of; what the disk says of the copy is not.
+pub(crate) fn damage_of(original: &Path) -> impl Fn(StoreError) -> StoreError + '_ {
+    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+    let path = || original.to_owned();
+    move |error| match error {
+        StoreError::Damaged { what, .. } => StoreError::Damaged { path: path(), what },
+        StoreError::File { source, .. }
+            if matches!(
+                source.sqlite_error_code(),
+                Some(DatabaseCorrupt | NotADatabase)
+            ) =>
+        {
+            StoreError::File {
+                path: path(),
+                source,
+            }
+        }
+        error => error.at(original),
     }
 }
 

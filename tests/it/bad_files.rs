@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use crate::support::{Server, ended, netbird_auth, only_line, refused_start};
 
 /// A good database, closed, so that the write-ahead log is in it.
-fn database() -> TempDir {
+pub fn database() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let mut command = netbird_auth(folder.path());
     let done = command.arg("bootstrap").output().unwrap();
@@ -22,7 +22,7 @@ fn database() -> TempDir {
 }
 
 /// Name, bytes and mode of each file.
-fn all_of(folder: &Path) -> BTreeMap<String, (u32, Option<Vec<u8>>)> {
+pub fn all_of(folder: &Path) -> BTreeMap<String, (u32, Option<Vec<u8>>)> {
     let entries = fs::read_dir(folder).unwrap();
     let entry = |entry: std::io::Result<fs::DirEntry>| {
         let entry = entry.unwrap();
@@ -33,10 +33,10 @@ fn all_of(folder: &Path) -> BTreeMap<String, (u32, Option<Vec<u8>>)> {
     entries.map(entry).collect()
 }
 
-type Spoil = fn(&Path);
+pub type Spoil = fn(&Path);
 
 /// What it is, how a good database becomes it, and a word that the line must have.
-const BAD: [(&str, Spoil, &str); 14] = [
+pub const BAD: [(&str, Spoil, &str); 14] = [
     (
         "an empty file",
         |path| fs::write(path, "").unwrap(),
@@ -207,14 +207,14 @@ fn a_database_that_another_program_holds_ends_the_start_in_about_a_second() {
     server.run_command(&["user", "list"]);
 }
 
-fn sql(path: &Path, statements: &str) {
+pub fn sql(path: &Path, statements: &str) {
     let connection = Connection::open(path).unwrap();
     connection.execute_batch(statements).unwrap();
     connection.close().unwrap();
 }
 
 /// As a program killed after its commit leaves it.
-fn leave_in_log(path: &Path, statements: &str) {
+pub fn leave_in_log(path: &Path, statements: &str) {
     let connection = Connection::open(path).unwrap();
     // A new database has no log until something opens it to write.
     let journal: String = connection

@@ -14,6 +14,9 @@
 
 mod support;
 
+mod backup;
+mod backup_refused;
+mod backup_schedule;
 mod bad_files;
 mod bad_input;
 mod bad_paths;
@@ -55,6 +58,9 @@ mod proxies_paths;
 mod proxies_spoofing;
 mod proxies_traffic;
 mod replaced;
+mod restore;
+mod restore_killed;
+mod restore_refused;
 mod secrecy;
 mod setup;
 mod stalled;

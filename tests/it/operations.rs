@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::bad_input::request;
 use crate::support::{Client, Connection, Response, Server, eventually, fresh_token, netbird_auth};
 
-const METRICS: (&str, &str) = ("METRICS__LISTEN", "127.0.0.1:0");
+pub const METRICS: (&str, &str) = ("METRICS__LISTEN", "127.0.0.1:0");
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 /// What supervisors give a server before they kill it.
 pub const LONGEST_STOP: Duration = Duration::from_secs(10);
@@ -31,7 +31,7 @@ fn probes_need_no_credential() {
 }
 
 /// A client of the metrics listener, whose port the log tells.
-fn metrics_client(server: &Server) -> Client {
+pub fn metrics_client(server: &Server) -> Client {
     let line = server.log_line("metrics on http://");
     let (_, rest) = line.split_once("http://").unwrap();
     Client {
@@ -41,7 +41,7 @@ fn metrics_client(server: &Server) -> Client {
 }
 
 /// The samples of a scrape, whose every line must be one of OpenMetrics.
-fn scrape(client: &Client) -> HashMap<String, f64> {
+pub fn scrape(client: &Client) -> HashMap<String, f64> {
     let answer = client.get("/metrics");
     assert_eq!(answer.status, 200);
     assert_eq!(answer.header("content-type"), Some(OPEN_METRICS));

@@ -2,6 +2,7 @@
 
 mod crowd;
 mod connection;
+mod files;
 mod forward;
 mod http;
 mod json;
@@ -15,6 +16,7 @@ mod upstream;
 
 pub use connection::Connection;
 pub use crowd::Crowd;
+pub use files::{Kept, full_disk, names_in, owner_of, read_only, restore};
 pub use forward::{VERIFY, basic, original};
 pub use http::{Client, Response};
 pub use json::{human, keys, service, time_of};
