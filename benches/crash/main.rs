@@ -16,20 +16,26 @@
     missing_docs
 )]
 
+mod backup;
 mod check;
+mod cuts;
 mod disk;
+mod each_call;
 mod fate;
 #[path = "../../tests/it/support/http.rs"]
 #[allow(dead_code, reason = "the client of the tests can do more")]
 mod http;
 mod kills;
 mod ledger;
+mod load;
+mod migrate;
 mod power;
 mod program;
 mod proof;
 mod random;
 mod recording;
 mod replay;
+mod restore;
 mod row;
 mod run;
 mod seen;
@@ -38,6 +44,7 @@ mod state;
 mod token_file;
 mod trace;
 mod trail;
+mod versions;
 mod weaker;
 
 use std::panic::AssertUnwindSafe;
@@ -53,6 +60,9 @@ const GROUPS: &[Group] = &[
     // In the order in which they are tried.
     ("kills", kills::run),
     ("power", power::run),
+    ("backup", backup::run),
+    ("restore", restore::run),
+    ("migrate", migrate::run),
 ];
 
 fn main() -> ExitCode {

@@ -98,6 +98,7 @@ impl Figures {
         self.add(&token);
         all.push(token);
         let strict = states * STRICT / 100;
+        let all_states = wanted + wanted * STRICT / 100;
         let begun = Instant::now();
         let replay = |recordings: &[Recording], model, states, enough| {
             let done = self.default.states + self.strict.states;
@@ -110,7 +111,7 @@ impl Figures {
                 folder: run.folder.join(&name),
             };
             replay.run_telling(run, &|states| {
-                format!("{} of {wanted} states ({model:?})", done + states)
+                format!("{} of {all_states} states ({model:?})", done + states)
             })
         };
         let strict = replay(&later, Names::Strict, strict, usize::MAX)?;

@@ -76,7 +76,9 @@ pub(super) fn write(file: &Path, hash: &Hash) -> Result<(), StoreError> {
     let name = file.file_name().unwrap_or_default().as_encoded_bytes();
     let hex = hash.to_hex();
     store::write_new_private_file(&unfinished, &[hex.as_bytes(), b"  ", name, b"\n"])?;
-    fs::rename(&unfinished, &path).map_err(io(&path))?;
+    fs::rename(&unfinished, &path)
+        .map_err(io(&path))
+        .inspect_err(|_| drop(fs::remove_file(&unfinished)))?;
     sync_directory(&path)
 }
 
@@ -115,6 +117,17 @@ mod tests {
         let text = fs::read_to_string(folder.path().join("a b.db.blake3")).unwrap();
         assert_eq!(text, format!("{HEX}  a b.db\n"));
         assert_eq!(read(&file).unwrap(), hash);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn a_digest_that_can_not_get_its_name_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.db");
+        fs::write(&file, "").unwrap();
+        fs::create_dir(path_of(&file)).unwrap();
+        let hash = of_file(&file, &Work::default()).unwrap();
+        assert!(write(&file, &hash).is_err());
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
     }
 

@@ -23,14 +23,9 @@ pub fn make(source: &Connection, file: &Path, work: &Arc<Work>) -> Result<Conten
     }
     refuse_own_names(source, file)?;
     let turn = Turn::take(folder_of(file))?;
+    let database = Path::new(source.path().unwrap_or_default());
     let copy = |path: &Path, target: &File| store::copy_database(source, path, target, work);
-    make_in(
-        &turn,
-        Path::new(source.path().unwrap_or_default()),
-        file,
-        copy,
-        work,
-    )
+    make_in(&turn, database, file, copy, work)
 }
 
 /// A name beside the database that means something to SQLite or to us: a backup would be lost there.

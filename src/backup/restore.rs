@@ -69,7 +69,12 @@ pub fn restore(
             discard(&prepared);
         }
     })?;
-    let former = set_aside(database, goes_on, now)?;
+    let former = set_aside(database, goes_on, now).inspect_err(|_| {
+        // A database that lost its name already needs what bars the way of a new one.
+        if fs::symlink_metadata(database).is_ok() {
+            discard(&prepared);
+        }
+    })?;
     fs::rename(&prepared, database).map_err(io(database))?;
     sync_directory(database)?;
     Ok(Restored { contents, former })
