@@ -216,7 +216,7 @@ mod tests {
         };
         let (begun, has_begun) = crossbeam_channel::bounded(1);
         // One that ends by itself so late that it counts as never.
-        let copy = move |_: &Path, work: &Work| {
+        let copy = move |_: &Path, _: &File, work: &Work| {
             begun.send(()).unwrap();
             let until = Instant::now() + Duration::from_secs(20);
             while Instant::now() < until {
