@@ -65,6 +65,16 @@ pub fn server(owner: &Client, expected: &[Expected]) -> Result<Vec<Found>, Strin
 /// The file, which a server may have open: it is whole, and its rows, the audit trail and what must
 /// be there agree.
 pub fn file(path: &Path, expected: &[Expected], trail: &mut Trail) -> Result<Vec<Found>, String> {
+    let (found, ()) = file_with(path, expected, |database| trail.check(database))?;
+    Ok(found)
+}
+
+/// The same with another look at the audit trail, and what that gave.
+pub fn file_with<T>(
+    path: &Path,
+    expected: &[Expected],
+    trail: impl FnOnce(&Connection) -> Result<T, String>,
+) -> Result<(Vec<Found>, T), String> {
     let failed = |error: rusqlite::Error| format!("{}: {error}", path.display());
     let database = Connection::open(path).map_err(failed)?;
     database
@@ -73,8 +83,8 @@ pub fn file(path: &Path, expected: &[Expected], trail: &mut Trail) -> Result<Vec
     // One look at all of it.
     let database = database.unchecked_transaction().map_err(failed)?;
     whole(&database).map_err(|lost| format!("{}: {lost}", path.display()))?;
-    trail.check(&database)?;
-    all(expected, &Seen::of_file(&database)?)
+    let trail = trail(&database)?;
+    Ok((all(expected, &Seen::of_file(&database)?)?, trail))
 }
 
 /// SQLite's own checks.

@@ -17,11 +17,15 @@
 )]
 
 mod backup;
+mod audit;
 mod check;
 mod cuts;
 mod disk;
 mod each_call;
 mod fate;
+#[path = "../bars/fill.rs"]
+#[allow(dead_code, reason = "the bars fill more")]
+mod fill;
 #[path = "../../tests/it/support/http.rs"]
 #[allow(dead_code, reason = "the client of the tests can do more")]
 mod http;
@@ -29,6 +33,8 @@ mod kills;
 mod ledger;
 mod load;
 mod migrate;
+mod line;
+mod marks;
 mod power;
 mod program;
 mod proof;
@@ -40,12 +46,17 @@ mod row;
 mod run;
 mod seen;
 mod shim;
+mod stall;
 mod state;
 mod token_file;
 mod trace;
 mod trail;
 mod versions;
+mod uses;
 mod weaker;
+#[path = "../bars/wire.rs"]
+#[allow(dead_code, reason = "the bars do more")]
+mod wire;
 
 use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
@@ -63,6 +74,9 @@ const GROUPS: &[Group] = &[
     ("backup", backup::run),
     ("restore", restore::run),
     ("migrate", migrate::run),
+    ("marks", marks::run),
+    ("stall", stall::run),
+    ("audit", audit::run),
 ];
 
 fn main() -> ExitCode {

@@ -155,7 +155,6 @@ impl Program {
         self.client(self.settings.token.as_deref().unwrap_or_default())
     }
 
-    #[allow(dead_code, reason = "for groups that look into /proc")]
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
