@@ -262,10 +262,9 @@ fn age(run: &Run) -> Result<Row, String> {
     );
     let asked = format!("exact; max ≤ {HELD_UP:?} + the max without ({undisturbed:.1?})");
     let what = format!("audit: keep_days with {OLD} events too old");
-    Ok(
-        Row::new(what, seen, asked)
-            .ok(!during.is_empty() && most(&during) <= HELD_UP + undisturbed),
-    )
+    Ok(Row::new(what, seen, asked)
+        .ok(!during.is_empty())
+        .in_time(most(&during) <= HELD_UP + undisturbed))
 }
 
 /// A database whose trail begins with old events, then with some that are about to be too old; the plain

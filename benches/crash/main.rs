@@ -2,8 +2,9 @@
 //!
 //! `cargo bench --bench crash` tries everything. `-- kills` tries the groups named, `-- --rounds 1000`
 //! so many rounds of each, `-- --seed 7` with the choices of an earlier run, `-- --binary PATH` with
-//! another program. The last lines are the table; the exit status is 1 where something was lost, and
-//! then the folder with the files is kept.
+//! another program. The last lines are the table; the exit status is 1 where something was lost or too slow,
+//! and then the folder with the files is kept. With `-- --busy`, for a machine that does other work, what is
+//! only too slow is told and fails nothing.
 
 #![allow(
     clippy::unwrap_used,
@@ -123,7 +124,8 @@ fn main() -> ExitCode {
     for row in &rows {
         println!("{row}");
     }
-    match rows.iter().all(|row| row.is_ok) {
+    let is_quick_enough = run.is_busy || rows.iter().all(|row| row.is_in_time);
+    match is_quick_enough && rows.iter().all(|row| row.is_ok) {
         true => {
             run.remove_folder();
             ExitCode::SUCCESS

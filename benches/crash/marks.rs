@@ -48,7 +48,7 @@ pub fn run(run: &Run) -> Result<Vec<Row>, String> {
     Ok(vec![
         kills
             .row(&format!("marks: kills with {IN_USE} tokens in use"), &asked)
-            .ok(kills.worst() <= bar),
+            .in_time(kills.worst() <= bar),
         stops,
         revoked,
         back,

@@ -8,6 +8,8 @@ pub struct Row {
     pub seen: String,
     pub asked: String,
     pub is_ok: bool,
+    /// Nothing is lost where this is not so, but it took longer than it may.
+    pub is_in_time: bool,
 }
 
 impl Row {
@@ -17,12 +19,18 @@ impl Row {
             seen: seen.into(),
             asked: asked.into(),
             is_ok: true,
+            is_in_time: true,
         }
     }
 
     /// Says whether what is asked was seen; without this it was.
     pub fn ok(self, is_ok: bool) -> Self {
         Self { is_ok, ..self }
+    }
+
+    /// Says whether it was quick enough; without this it was.
+    pub fn in_time(self, is_in_time: bool) -> Self {
+        Self { is_in_time, ..self }
     }
 }
 
@@ -34,7 +42,11 @@ impl fmt::Display for Row {
         let Self {
             what, seen, asked, ..
         } = self;
-        let word = if self.is_ok { "ok" } else { "**LOST**" };
+        let word = match (self.is_ok, self.is_in_time) {
+            (false, _) => "**LOST**",
+            (true, false) => "**SLOW**",
+            (true, true) => "ok",
+        };
         write!(f, "| {what} | {seen} | {asked} | {word} |")
     }
 }

@@ -19,6 +19,8 @@ pub struct Run {
     pub rounds: Option<u32>,
     /// Of all files; kept where something was lost, or where a group panics.
     pub folder: PathBuf,
+    /// Other work goes on beside this: what is too slow is told, and no failure.
+    pub is_busy: bool,
     told: Cell<Instant>,
     is_in_line: Cell<bool>,
 }
@@ -27,6 +29,7 @@ impl Run {
     /// The arguments of the command, and the groups named in them.
     pub fn parse(arguments: &[String]) -> Result<(Self, Vec<String>), String> {
         let (mut seed, mut rounds, mut groups) = (None, None, Vec::new());
+        let mut is_busy = false;
         let mut binary = PathBuf::from(env!("CARGO_BIN_EXE_netbird-auth"));
         let mut arguments = arguments.iter();
         while let Some(argument) = arguments.next() {
@@ -36,12 +39,13 @@ impl Run {
             };
             match argument.as_str() {
                 "--bench" => {}
+                "--busy" => is_busy = true,
                 "--rounds" => rounds = Some(number(argument, value()?)?),
                 "--seed" => seed = Some(number(argument, value()?)?),
                 "--binary" => binary = PathBuf::from(value()?),
                 option if option.starts_with('-') => {
                     return Err(format!(
-                        "{option}: no such option; there are --rounds, --seed, --binary"
+                        "{option}: no such option; there are --rounds, --seed, --binary, --busy"
                     ));
                 }
                 group => groups.push(group.to_owned()),
@@ -58,6 +62,7 @@ impl Run {
                 None => u64::from(getrandom::u32().map_err(|error| error.to_string())?),
             },
             rounds,
+            is_busy,
             folder: folder.keep(),
             told: Cell::new(Instant::now()),
             is_in_line: Cell::new(false),

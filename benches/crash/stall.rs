@@ -89,7 +89,7 @@ pub fn run(run: &Run) -> Result<Vec<Row>, String> {
             ),
             "p99 ≤ twice that before, no other status",
         )
-        .ok(during.p99 <= 2 * before.p99),
+        .in_time(during.p99 <= 2 * before.p99),
         Row::new(
             "stall: resident memory",
             format!(
