@@ -74,14 +74,14 @@ fn a_backup_beside_a_server_that_is_written_to_has_all_that_was_acknowledged_and
                     let body = json!({"name": "n", "expires_in": 1});
                     let answer = owner.post(&path, body).ok();
                     let id = id_of(&answer["personal_access_token"]);
-                    made.lock().unwrap().push(id.clone());
-                    // Each second one is revoked at once, so that the trail has both.
-                    if let Some(id) = last.take() {
-                        owner.delete(&format!("{path}/{id}")).ok();
-                    } else {
-                        let mut made = made.lock().unwrap();
-                        made.retain(|known| *known != id);
-                        last = Some(id);
+                    // Each second one is revoked at once, so that the trail has both. It is never
+                    // among those that must be there.
+                    match last.take() {
+                        Some(revoked) => {
+                            made.lock().unwrap().push(id);
+                            owner.delete(&format!("{path}/{revoked}")).ok();
+                        }
+                        None => last = Some(id),
                     }
                 }
             });
