@@ -24,7 +24,7 @@ pub use create::{create_database, discard_unfinished, is_unfinished};
 pub use identity::{FileIdentity, ServerLock};
 pub use inspect::{Presence, inspect, recognise, restoring};
 pub use migrate::{migrate, rewrite_version};
-pub use open::{open_as_it_is, open_readers, open_writer};
+pub use open::{empty_log, open_as_it_is, open_readers, open_writer};
 pub use paths::write_new_private_file;
 pub(crate) use paths::{beside, folder_of, io, real, sync_directory};
 pub use retention::{Retention, delete_old_audit, has_old_audit};

@@ -48,6 +48,17 @@ fn prepare(path: &Path, patience: Duration) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
+/// Moves the write-ahead log into the database that is open, whatever its name is by now, and empties
+/// it; whether nobody was in the way.
+///
+/// # Errors
+/// What the disk says.
+pub fn empty_log(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |row| {
+        Ok(row.get::<_, i64>(0)? == 0)
+    })
+}
+
 /// Opens a database to look at it as it is: nothing is migrated, and a log that was left is not played
 /// in. No file of another owner is left beside it, as a connection that only reads would do.
 ///

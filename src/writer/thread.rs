@@ -162,7 +162,21 @@ impl Worker {
         });
         if let Err(error) = followed {
             self.status.in_trouble(&error);
+            if matches!(error, StoreError::Replaced(_)) {
+                self.leave_log();
+            }
         }
+    }
+
+    /// The log keeps its name where only the database was replaced, and the next start would play it
+    /// into whatever has the database's name by then: it must be empty. Where its changes belong is
+    /// still open. Whether it is.
+    fn leave_log(&self) -> bool {
+        let emptied = self
+            .connection
+            .busy_timeout(SHORT_PATIENCE)
+            .and_then(|()| store::empty_log(&self.connection));
+        emptied.unwrap_or(false)
     }
 
     /// Writes marks; how many. While nothing can be written and no mark waits, it tries a write of
@@ -294,6 +308,13 @@ impl Worker {
     fn finish(&mut self) -> bool {
         self.pruning.tell_rest();
         self.check_owner_token_file();
+        if self.same_file().is_err() && !self.leave_log() {
+            log::error!(
+                "the write-ahead log {}-wal is not of the database that is there now: \
+                 move it away before the next start",
+                self.path.display()
+            );
+        }
         let until = Instant::now() + LAST_PATIENCE;
         while Instant::now() < until {
             while self.flush() == Some(MARKS) {}
