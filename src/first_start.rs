@@ -80,7 +80,10 @@ impl Owner {
             }
             store::discard_unfinished(database);
         }
-        made
+        made.map_err(|refused| match refused {
+            Refused::Store(error) => error.at(database).into(),
+            other => other,
+        })
     }
 }
 

@@ -48,6 +48,7 @@ fn build<T, E: From<StoreError>>(
     temporary: &Path,
     fill: impl FnOnce(&Connection) -> Result<T, E>,
 ) -> Result<T, E> {
+    let failed = |error: rusqlite::Error| StoreError::from(error).at(temporary);
     // The server's lock is held: what stands here was left by a kill.
     remove_database(temporary);
     OpenOptions::new()
@@ -56,21 +57,17 @@ fn build<T, E: From<StoreError>>(
         .mode(0o600)
         .open(temporary)
         .map_err(io(temporary))?;
-    let connection = connect(temporary, Duration::ZERO)?;
+    let connection = connect(temporary, Duration::ZERO).map_err(|error| error.at(temporary))?;
     // The rollback journal, because its COMMIT is the last write: a write-ahead log would be moved
     // into the file by the closing, which does not say when the disk was too full for that.
     connection
         .execute_batch("PRAGMA journal_mode = DELETE; PRAGMA synchronous = FULL;")
-        .map_err(StoreError::from)?;
-    let transaction = connection
-        .unchecked_transaction()
-        .map_err(StoreError::from)?;
-    migrate::make(&transaction).map_err(StoreError::from)?;
+        .map_err(failed)?;
+    let transaction = connection.unchecked_transaction().map_err(failed)?;
+    migrate::make(&transaction).map_err(failed)?;
     let made = fill(&transaction)?;
-    transaction.commit().map_err(StoreError::from)?;
-    connection
-        .close()
-        .map_err(|(_, error)| StoreError::from(error))?;
+    transaction.commit().map_err(failed)?;
+    connection.close().map_err(|(_, error)| failed(error))?;
     File::open(temporary)
         .and_then(|file| file.sync_all())
         .map_err(io(temporary))?;

@@ -132,6 +132,14 @@ pub enum StoreError {
     /// No reader came free.
     #[error("database readers: {0}")]
     Readers(#[from] r2d2::Error),
+    /// None could be opened.
+    #[error("{}: {source}{FAILING}", .path.display())]
+    NoReaders {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: r2d2::Error,
+    },
 }
 
 impl StoreError {
@@ -174,9 +182,16 @@ fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
+/// What to do about a disk that does not say more.
+const FAILING: &str = "; look at the disk (dmesg may say more), then try again";
+
 fn hint(error: &std::io::Error) -> &'static str {
+    use std::io::ErrorKind;
     match error.kind() {
-        std::io::ErrorKind::PermissionDenied => "; run it as the user that owns it",
+        ErrorKind::PermissionDenied => "; run it as the user that owns it",
+        ErrorKind::StorageFull => "; make room, then try again",
+        ErrorKind::ReadOnlyFilesystem => "; make it writable, then try again",
+        _ if error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error()) => FAILING,
         _ => "",
     }
 }
@@ -193,6 +208,9 @@ fn explain(error: &rusqlite::Error) -> String {
         }
         Some(ErrorCode::DiskFull) => "the disk is full: make room",
         Some(ErrorCode::ReadOnly) => "make the file and its folder writable for this user",
+        Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen) => {
+            return format!("{error}{FAILING}");
+        }
         _ => return error.to_string(),
     };
     format!("{error}; {hint}")

@@ -84,7 +84,7 @@ pub fn open_readers(path: &Path) -> Result<Readers, StoreError> {
                  PRAGMA cell_size_check = ON; SELECT 1 FROM sqlite_schema;",
             )
         });
-    Ok(r2d2::Pool::builder()
+    r2d2::Pool::builder()
         .max_size(READERS)
         // Opened now and kept, and read from (which opens the write-ahead log): later, whatever file
         // has the name by then would be opened.
@@ -93,7 +93,11 @@ pub fn open_readers(path: &Path) -> Result<Readers, StoreError> {
         .idle_timeout(None)
         .connection_timeout(Duration::from_secs(2))
         .test_on_check_out(false)
-        .build(manager)?)
+        .build(manager)
+        .map_err(|source| StoreError::NoReaders {
+            path: path.to_owned(),
+            source,
+        })
 }
 
 /// A connection that reads and writes an existing file.
