@@ -22,16 +22,17 @@ pub struct Entry {
     pub acknowledged: Option<u64>,
     /// The position after it was looked up and found not made: from there on it can't be there.
     pub undone: Option<u64>,
+    /// It was answered with 503.
+    pub is_failed: bool,
     pub made: Made,
 }
 
-/// What a writer does after a 5xx answer, with which an operation may be made or not.
+/// What a writer does after a 503, with which an operation may be made or not.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Failure {
     /// It stops, with the operation pending.
     Stop,
     /// It looks which of both it is, and goes on from there. Where the server does not say, it stops.
-    #[allow(dead_code, reason = "for groups in which the disk fails")]
     LookUp,
 }
 
@@ -74,7 +75,7 @@ pub struct Writer {
 /// What came back.
 enum Answer {
     Ok(Value),
-    /// 5xx.
+    /// 503.
     Failed,
     /// Nothing, or not all of it.
     Gone,
@@ -174,10 +175,12 @@ impl Writer {
                 sent: (plan.position)(),
                 acknowledged: None,
                 undone: None,
+                is_failed: false,
                 made: Made::default(),
             });
             let answer = send(plan.client, &state, &operation)?;
             let entry = &mut self.journal[place];
+            entry.is_failed = matches!(answer, Answer::Failed);
             let is_made = match answer {
                 Answer::Gone => return Ok(()),
                 Answer::Failed if plan.failure == Failure::Stop => return Ok(()),
@@ -217,7 +220,7 @@ fn send(client: &Client, state: &State, operation: &Operation) -> Result<Answer,
     match answer.status {
         // Cut off by the end of the server, it says nothing that could be relied on.
         200 => Ok(serde_json::from_slice(&answer.body).map_or(Answer::Gone, Answer::Ok)),
-        500.. => Ok(Answer::Failed),
+        503 => Ok(Answer::Failed),
         status => Err(format!(
             "{method} {path} ({operation:?}) was answered with {status}, not 200: {}",
             String::from_utf8_lossy(&answer.body)

@@ -17,24 +17,31 @@
     missing_docs
 )]
 
-mod backup;
 mod audit;
+mod backup;
 mod check;
 mod cuts;
 mod disk;
+mod ends;
 mod each_call;
 mod fate;
+mod faults;
 #[path = "../bars/fill.rs"]
 #[allow(dead_code, reason = "the bars fill more")]
 mod fill;
+mod full;
 #[path = "../../tests/it/support/http.rs"]
 #[allow(dead_code, reason = "the client of the tests can do more")]
 mod http;
 mod kills;
+mod lane;
 mod ledger;
 mod load;
-mod migrate;
+mod locked;
 mod line;
+mod migrate;
+mod panics;
+mod replaced;
 mod marks;
 mod power;
 mod program;
@@ -52,6 +59,7 @@ mod state;
 mod token_file;
 mod trace;
 mod trail;
+mod vitals;
 mod versions;
 mod uses;
 mod weaker;
@@ -78,10 +86,20 @@ const GROUPS: &[Group] = &[
     ("marks", marks::run),
     ("stall", stall::run),
     ("audit", audit::run),
+    ("faults", faults::run),
+    ("full", full::run),
+    ("locked", locked::run),
+    ("panic", panics::run),
 ];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [flag, database] = arguments.as_slice()
+        && flag == locked::HOLDER
+    {
+        locked::hold(database);
+        return ExitCode::SUCCESS;
+    }
     // `cargo test --benches` would run it too.
     if !arguments.iter().any(|argument| argument == "--bench") {
         return ExitCode::SUCCESS;
