@@ -82,7 +82,9 @@ pub fn pause() {
 
 /// What was lost, with the server's log.
 pub fn told(program: &Program, lost: &str) -> String {
-    let log = program.log();
+    let mut log = program.log();
+    // Thousands of the wrong tokens that were tried.
+    log.retain(|line| !line.contains("request refused"));
     let last = log.len().saturating_sub(30);
     format!("{lost}; the server's log:\n{}", log[last..].join("\n"))
 }
