@@ -17,6 +17,7 @@
     missing_docs
 )]
 
+mod age;
 mod audit;
 mod backup;
 mod check;
@@ -50,6 +51,7 @@ mod random;
 mod recording;
 mod replay;
 mod restore;
+mod revoked;
 mod row;
 mod run;
 mod seen;
