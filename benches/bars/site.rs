@@ -16,7 +16,7 @@ use netbird_auth::index::Index;
 use netbird_auth::issuers::Issuers;
 use netbird_auth::jwt::IssuerSet;
 use netbird_auth::metrics::Metrics;
-use netbird_auth::store;
+use netbird_auth::store::{self, Readers};
 use netbird_auth::user::Caller;
 use netbird_auth::writer::{Start, Writer, WriterThread};
 use rustix::thread::{CpuSet, Pid, gettid, sched_getaffinity, sched_setaffinity};
@@ -134,7 +134,7 @@ fn app(folder: &Path, database: &Path, settings: &str) -> (Arc<App>, WriterThrea
     )
     .unwrap();
     let index = start.index();
-    let readers = store::open_readers(database).unwrap();
+    let readers = Readers::open(database).unwrap();
     let backups = Arc::default();
     let (writer, thread) = Writer::start(start).unwrap();
     let issuers = Arc::new(Issuers::new(set));

@@ -27,7 +27,7 @@ use crate::jwt::{self, IssuerSettings};
 use crate::logging;
 use crate::metrics::Metrics;
 use crate::server::{self, Listeners};
-use crate::store::{self, Presence, Retention, ServerLock, StoreError, Work};
+use crate::store::{self, Presence, Readers, Retention, ServerLock, StoreError, Work};
 use crate::writer::{Start, Writer, WriterThread};
 
 /// How long the start waits for a database that another program has locked.
@@ -216,7 +216,7 @@ fn open(
         max_events: config.audit.max_events,
     });
     let index = start.index();
-    let readers = store::open_readers(path)?;
+    let readers = Readers::open(path)?;
     let (writer, thread) = Writer::start(start)?;
     let backups = Arc::<backup::Status>::default();
     let app = App {
@@ -262,7 +262,7 @@ fn schedule(
     // closed, or the write-ahead log is left.
     let copy = move |path: &Path, target: &File, work: &Work| {
         let app = app.upgrade().ok_or(StoreError::Cancelled)?;
-        let reader = app.readers.get().map_err(StoreError::from)?;
+        let reader = app.readers.get()?;
         store::copy_database(&reader, path, target, work)
     };
     let started = Schedule::start(scheduled, database, copy, status)?;

@@ -9,6 +9,7 @@ mod inspect;
 mod migrate;
 mod open;
 mod paths;
+mod readers;
 mod retention;
 mod tokens;
 mod users;
@@ -24,9 +25,10 @@ pub use create::{create_database, discard_unfinished, is_unfinished};
 pub use identity::{FileIdentity, ServerLock};
 pub use inspect::{Presence, inspect, recognise, restoring};
 pub use migrate::{migrate, rewrite_version};
-pub use open::{empty_log, open_as_it_is, open_readers, open_writer};
+pub use open::{empty_log, open_as_it_is, open_writer};
 pub use paths::write_new_private_file;
 pub(crate) use paths::{beside, folder_of, io, real, sync_directory};
+pub use readers::{Reader, Readers};
 pub use retention::{Retention, delete_old_audit, has_old_audit};
 pub use tokens::{
     LoadedToken, NewToken, Token, count_tokens, delete_token, hashes_of_user, insert_token,
@@ -40,9 +42,6 @@ pub use users::{
 pub use work::{Progress, Stage, Work};
 
 use std::path::{Path, PathBuf};
-
-/// A pool of connections that only read.
-pub type Readers = r2d2::Pool<r2d2_sqlite::SqliteConnectionManager>;
 
 /// What can go wrong with the database. Its text names the file and the next step; it is for the
 /// operator, never for a client.

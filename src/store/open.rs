@@ -1,17 +1,14 @@
-//! The connections: one that writes, and a pool of those that read.
+//! The connection that writes, and one that looks at a file as it is; those that read are in `readers`.
 
 use std::path::Path;
 use std::time::Duration;
 
-use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
+use super::StoreError;
 use super::inspect::{Presence, inspect};
 use super::paths::{beside, real};
-use super::{Readers, StoreError};
-
-const READERS: u32 = 4;
 
 /// Opens the one connection that writes, brought to the newest schema.
 ///
@@ -69,35 +66,6 @@ pub fn open_as_it_is(path: &Path) -> Result<Connection, StoreError> {
     let connection = connect(path, Duration::ZERO)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, has_log)?;
     Ok(connection)
-}
-
-/// Opens the pool of readers. The writer's connection must be open already: it sets the journal.
-///
-/// # Errors
-/// When the file can't be opened.
-pub fn open_readers(path: &Path) -> Result<Readers, StoreError> {
-    let manager = SqliteConnectionManager::file(path)
-        .with_flags(OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)
-        .with_init(|connection| {
-            connection.execute_batch(
-                "PRAGMA query_only = ON; PRAGMA busy_timeout = 1000; PRAGMA trusted_schema = OFF;
-                 PRAGMA cell_size_check = ON; SELECT 1 FROM sqlite_schema;",
-            )
-        });
-    r2d2::Pool::builder()
-        .max_size(READERS)
-        // Opened now and kept, and read from (which opens the write-ahead log): later, whatever file
-        // has the name by then would be opened.
-        .min_idle(None)
-        .max_lifetime(None)
-        .idle_timeout(None)
-        .connection_timeout(Duration::from_secs(2))
-        .test_on_check_out(false)
-        .build(manager)
-        .map_err(|source| StoreError::NoReaders {
-            path: path.to_owned(),
-            source,
-        })
 }
 
 /// A connection that reads and writes an existing file.

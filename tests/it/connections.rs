@@ -19,7 +19,7 @@ use netbird_auth::forward::ForwardAuth;
 use netbird_auth::issuers::Issuers;
 use netbird_auth::jwt::IssuerSet;
 use netbird_auth::metrics::Metrics;
-use netbird_auth::store::{self, StoreError};
+use netbird_auth::store::{self, Readers, StoreError};
 use netbird_auth::token::{Lifetime, PlainToken};
 use netbird_auth::user::Name;
 use netbird_auth::writer::{Start, Writer, WriterThread};
@@ -182,7 +182,7 @@ fn state_of(path: &Path) -> (State, WriterThread) {
     let connection = store::open_writer(path, Duration::ZERO).unwrap();
     let start = Start::load(connection, path).unwrap();
     let index = start.index();
-    let readers = store::open_readers(path).unwrap();
+    let readers = Readers::open(path).unwrap();
     let backups = Arc::default();
     let (writer, thread) = Writer::start(start).unwrap();
     let issuers = Arc::new(Issuers::new(IssuerSet::default()));
