@@ -94,16 +94,17 @@ impl Owner {
 /// What the disk says.
 pub fn forget_killed_start(database: &Path) -> Result<(), StoreError> {
     let path = OwnerTokenFile::path_for(database);
-    let is_ours = |text: &str| text.len() <= TOKEN_LENGTH + 1 && "nbp_".starts_with(head(text));
     if store::is_unfinished(database) && read(&path).is_some_and(|text| is_ours(&text)) {
         std::fs::remove_file(&path).map_err(|source| StoreError::Io { path, source })?;
     }
     Ok(())
 }
 
-/// The first characters, which tell a token that was written in part from other text.
-fn head(text: &str) -> &str {
-    text.get(..4).unwrap_or(text)
+/// Tells a token that was written in part from other text: cut off by a kill, or with zeros where a power
+/// cut left the file's length and not what was written.
+fn is_ours(text: &str) -> bool {
+    let mut head = text.bytes().zip(*b"nbp_");
+    text.len() <= TOKEN_LENGTH + 1 && head.all(|(byte, ours)| byte == ours || byte == 0)
 }
 
 fn read(path: &Path) -> Option<Zeroizing<String>> {

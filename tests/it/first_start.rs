@@ -244,9 +244,10 @@ fn a_first_start_killed_at_any_moment_is_no_trouble_for_the_next() {
 
 #[test]
 fn what_a_killed_first_start_left_is_cleared_away() {
-    // The token's file whole, and cut off by the kill.
+    // The token's file whole, cut off by the kill, and with its length alone written before a power cut.
     let token = fresh_token();
-    for left in [&format!("{token}\n"), &token[..17], &token[..2], ""] {
+    let zeros = format!("{}\n", "\0".repeat(token.len()));
+    for left in [&format!("{token}\n"), &token[..17], &token[..2], "", &zeros] {
         let folder = folder();
         for name in [".test.db.unfinished", ".test.db.unfinished-journal"] {
             fs::write(folder.path().join(name), "left").unwrap();
