@@ -71,6 +71,7 @@ mod wire;
 
 use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
+use std::time::Instant;
 
 use row::{HEADING, Row};
 use run::Run;
@@ -130,6 +131,7 @@ fn main() -> ExitCode {
             continue;
         }
         eprintln!("{name} …");
+        let begun = Instant::now();
         let seen = std::panic::catch_unwind(AssertUnwindSafe(|| group(&run)));
         let seen = seen.unwrap_or_else(|_| Err("it panicked, as is said above".to_owned()));
         let seen = seen.unwrap_or_else(|lost| {
@@ -138,6 +140,7 @@ fn main() -> ExitCode {
             vec![Row::new(*name, first_line(&lost), "nothing lost").ok(false)]
         });
         run.end_of_line();
+        eprintln!("{name}: {:.1?}", begun.elapsed());
         rows.extend(seen);
     }
     println!("{HEADING}");

@@ -21,7 +21,7 @@ use crate::shim::{Action, Control, Fault, Shim, call, kind};
 use crate::trail::Trail;
 use crate::vitals::{pause, told};
 
-const ROUNDS: u32 = 12;
+const ROUNDS: u32 = 5;
 const WRITERS: u64 = 3;
 /// Looks at the clock before the one that fails, at most.
 const WITHIN: u64 = 400;

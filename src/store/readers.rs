@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use r2d2::ManageConnection;
 use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::OpenFlags;
 
@@ -35,6 +36,10 @@ impl Readers {
                      PRAGMA cell_size_check = ON; SELECT 1 FROM sqlite_schema;",
                 )
             });
+        // The pool tries again and again: one that can't be opened at all is told at once, and why.
+        manager
+            .connect()
+            .map_err(|error| StoreError::from(error).at(path))?;
         r2d2::Pool::builder()
             .max_size(READERS)
             // Opened now and kept, and read from (which opens the write-ahead log): later, whatever file
