@@ -77,7 +77,7 @@ impl Serve {
         let path = config.database.path.clone();
         // Before the lock file is made beside it: nothing is left beside another program's file.
         store::inspect(&path)?;
-        let _lock = ServerLock::acquire(&path)?;
+        let lock = ServerLock::acquire(&path)?;
         let listeners = match store::inspect(&path)? {
             Presence::Ours => {
                 backup::forget_killed_restore(&path);
@@ -94,7 +94,7 @@ impl Serve {
         };
         // They may hold shared secrets, and are read.
         config.issuers.clear();
-        let (app, writer) = open(&config, &path, Arc::clone(&issuers))?;
+        let (app, writer) = open(&config, &lock, &path, Arc::clone(&issuers))?;
         let listeners = match listeners {
             Some(listeners) => listeners,
             None => bind(&config)?,
@@ -208,10 +208,14 @@ pub(super) fn url_of(listen: SocketAddr) -> String {
 /// Everything is in memory before the port is opened: nothing that was revoked meanwhile passes.
 fn open(
     config: &Config,
+    lock: &ServerLock,
     path: &Path,
     issuers: Arc<Issuers>,
 ) -> Result<(Arc<App>, WriterThread), Failure> {
-    let start = Start::load(store::open_writer(path, START_PATIENCE)?, path)?.retain(Retention {
+    lock.note(path)?;
+    let connection = store::open_writer(path, START_PATIENCE)?;
+    lock.note(path)?;
+    let start = Start::load(connection, path)?.retain(Retention {
         keep: config.audit.keep,
         max_events: config.audit.max_events,
     });

@@ -1,15 +1,17 @@
 //! Whose the database is, and whether it is still the same.
 
-use std::fs::{self, File, OpenOptions};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
-use std::path::Path;
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
 
 use super::StoreError;
-use super::paths::{beside, folder_of, io, real};
+use super::paths::{beside, folder_of, io as at, real};
 
 /// The right to serve a database: an exclusive `flock` on `<database>.lock`, held until dropped.
 pub struct ServerLock {
-    _file: File,
+    file: File,
+    path: PathBuf,
 }
 
 impl ServerLock {
@@ -23,21 +25,117 @@ impl ServerLock {
             .recursive(true)
             .mode(0o700)
             .create(folder)
-            .map_err(io(folder))?;
+            .map_err(at(folder))?;
         // By the real name: a second name (a link) is no second database.
         let path = beside(&real(database), ".lock");
         let file = OpenOptions::new()
+            .read(true)
             .write(true)
             .create(true)
             .truncate(false)
             .mode(0o600)
             .open(&path)
-            .map_err(io(&path))?;
+            .map_err(at(&path))?;
         match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Self { _file: file }),
+            Ok(()) => Ok(Self { file, path }),
             Err(rustix::io::Errno::WOULDBLOCK) => Err(StoreError::InUse(database.to_owned())),
-            Err(error) => Err(io(&path)(error.into())),
+            Err(error) => Err(at(&path)(error.into())),
         }
+    }
+
+    /// Notes in the lock file which database is served, and with which log: where that is left by a kill, the
+    /// note tells whose it is. To be called before the database is opened, so that a note of another one is
+    /// gone, and when it is open and has its log.
+    ///
+    /// # Errors
+    /// [`StoreError::ForeignLog`]; what the disk says.
+    pub fn note(&self, database: &Path) -> Result<(), StoreError> {
+        refuse_foreign_log(database)?;
+        let served = fs::metadata(database).map_err(at(database))?;
+        let log = fs::metadata(beside(&real(database), "-wal")).ok();
+        let note = || {
+            let note = Note {
+                lock: identity(&self.file.metadata()?),
+                database: identity(&served),
+                log: log.as_ref().map_or((0, 0), identity),
+            };
+            if Note::read(&self.file)? == Some(note) {
+                return Ok(());
+            }
+            self.file.write_all_at(note.text().as_bytes(), 0)?;
+            self.file.sync_all()
+        };
+        note().map_err(at(&self.path))
+    }
+}
+
+/// Device and inode.
+type Identity = (u64, u64);
+
+fn identity(metadata: &Metadata) -> Identity {
+    (metadata.dev(), metadata.ino())
+}
+
+/// What a server wrote into its lock file: that file, the database, its log (zeros for none). Where the
+/// lock file or the log is another one, as in a copy of the folder, the note says nothing.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Note {
+    lock: Identity,
+    database: Identity,
+    log: Identity,
+}
+
+impl Note {
+    /// Always of one length, so that a new note covers the former; with a check, so that what a power cut
+    /// left of both is none.
+    fn text(&self) -> String {
+        let numbers = [self.lock, self.database, self.log]
+            .map(|(device, inode)| format!("{device:016x} {inode:016x}"))
+            .join(" ");
+        let check = crc32fast::hash(numbers.as_bytes());
+        format!("{numbers} {check:08x}\n")
+    }
+
+    fn read(file: &File) -> io::Result<Option<Self>> {
+        let mut text = [0; 128];
+        let length = file.read_at(&mut text, 0)?;
+        let text = text.get(..length).unwrap_or_default();
+        Ok(std::str::from_utf8(text).ok().and_then(Self::parse))
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let mut numbers = text.split(' ').map(|word| u64::from_str_radix(word, 16));
+        let mut next = || numbers.next()?.ok();
+        let note = Self {
+            lock: (next()?, next()?),
+            database: (next()?, next()?),
+            log: (next()?, next()?),
+        };
+        (note.text() == text).then_some(note)
+    }
+}
+
+/// A log that a kill left belongs to the database that was served then. If another file has the name by
+/// now, SQLite would play the log into that one.
+///
+/// # Errors
+/// [`StoreError::ForeignLog`].
+pub(super) fn refuse_foreign_log(database: &Path) -> Result<(), StoreError> {
+    let path = real(database);
+    let log = beside(&path, "-wal");
+    let of_another = || {
+        let left = fs::metadata(&log).ok().filter(|left| left.len() > 0)?;
+        let lock = File::open(beside(&path, ".lock")).ok()?;
+        let note = Note::read(&lock).ok()??;
+        let is_noted = identity(&lock.metadata().ok()?) == note.lock && identity(&left) == note.log;
+        Some(is_noted && identity(&fs::metadata(&path).ok()?) != note.database)
+    };
+    match of_another() {
+        Some(true) => Err(StoreError::ForeignLog {
+            path: database.to_owned(),
+            log,
+        }),
+        _ => Ok(()),
     }
 }
 
@@ -45,8 +143,8 @@ impl ServerLock {
 /// were replaced, which SQLite does not see. What is written to them then is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileIdentity {
-    database: (u64, u64),
-    log: (u64, u64),
+    database: Identity,
+    log: Identity,
 }
 
 impl FileIdentity {
@@ -55,13 +153,13 @@ impl FileIdentity {
     /// # Errors
     /// [`StoreError::Replaced`] when one of them is missing.
     pub fn of(path: &Path) -> Result<Self, StoreError> {
-        let identity = |file: &Path| match fs::metadata(file) {
-            Ok(metadata) => Ok((metadata.dev(), metadata.ino())),
+        let of = |file: &Path| match fs::metadata(file) {
+            Ok(metadata) => Ok(identity(&metadata)),
             Err(_) => Err(StoreError::Replaced(path.to_owned())),
         };
         Ok(Self {
-            database: identity(path)?,
-            log: identity(&beside(&real(path), "-wal"))?,
+            database: of(path)?,
+            log: of(&beside(&real(path), "-wal"))?,
         })
     }
 }

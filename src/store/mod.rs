@@ -71,6 +71,14 @@ pub enum StoreError {
     /// A write-ahead log without its database.
     #[error("{}: missing, but its write-ahead log {}-wal is there; restore the database, or move the log away to start anew", .0.display(), .0.display())]
     OrphanLog(PathBuf),
+    /// The log of a file that had the name before.
+    #[error("{}: another file than the one whose write-ahead log {} is; put that one back, or, if it was replaced on purpose, move the log away", .path.display(), .log.display())]
+    ForeignLog {
+        /// The database.
+        path: PathBuf,
+        /// The log beside it.
+        log: PathBuf,
+    },
     /// A link whose file is missing.
     #[error("{}: a link to a file that is missing; is its disk mounted?", .0.display())]
     DanglingLink(PathBuf),

@@ -7,6 +7,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::StoreError;
+use super::identity::refuse_foreign_log;
 use super::inspect::{Presence, inspect};
 use super::paths::{beside, real};
 
@@ -68,8 +69,9 @@ pub fn open_as_it_is(path: &Path) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
-/// A connection that reads and writes an existing file.
+/// A connection that reads and writes an existing file, and plays no other's log into it.
 pub(super) fn connect(path: &Path, patience: Duration) -> Result<Connection, StoreError> {
+    refuse_foreign_log(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(patience)?;

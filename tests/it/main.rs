@@ -61,6 +61,7 @@ mod proxies_paths;
 mod proxies_spoofing;
 mod proxies_traffic;
 mod replaced;
+mod replaced_log;
 mod restore;
 mod restore_killed;
 mod restore_refused;
