@@ -88,3 +88,25 @@ fn line(progress: Progress, elapsed: Duration) -> String {
         ),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_says_the_stage_and_how_much_of_all() {
+        let of = |stage, done, total| Progress { stage, done, total };
+        let table = [
+            (of(Stage::Copying, 0, 0), "copying: 7 s so far"),
+            (of(Stage::Copying, 999_999, 1_000_001), "copying: 0 of 2 MB"),
+            (of(Stage::Checking, 0, 0), "checking the copy: 7 s so far"),
+            (
+                of(Stage::Hashing, 221_000_000, 221_000_000),
+                "making the digest: 221 of 221 MB",
+            ),
+        ];
+        for (progress, expected) in table {
+            assert_eq!(line(progress, Duration::from_secs(7)), expected);
+        }
+    }
+}

@@ -1,7 +1,9 @@
 //! `backup`: one whole file and its digest, beside a busy server and without one.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
+use std::process::Stdio;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -209,4 +211,30 @@ fn a_kill_in_the_midst_of_a_backup_leaves_nothing_that_has_the_name_of_one() {
         fs::remove_file(&kept.backup).unwrap();
         fs::remove_file(kept.digest()).unwrap();
     }
+}
+
+#[test]
+fn what_takes_long_is_told_until_it_is_done() {
+    let kept = Kept::new();
+    // Nobody reads while somebody has it for themselves: the backup waits.
+    let other = Connection::open(&kept.database).unwrap();
+    other
+        .execute_batch(
+            "PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE;
+             UPDATE users SET name = name; COMMIT;",
+        )
+        .unwrap();
+    let mut child = kept
+        .command()
+        .args(["backup", kept.backup.to_str().unwrap()])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let first = lines.next().unwrap().unwrap();
+    assert_eq!(first, "copying: 2 s so far");
+    drop(other);
+    let last = lines.last().unwrap().unwrap();
+    assert!(last.contains("wrote "), "{last}");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
 }
