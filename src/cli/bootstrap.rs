@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use rusqlite::TransactionBehavior;
 
 use super::database;
 use super::failure::Failure;
@@ -61,17 +60,17 @@ fn into_existing(
     now: Timestamp,
     out: Option<&Path>,
 ) -> Result<User, Failure> {
-    let mut connection = database::open(path)?;
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let user = owner.create(&transaction, now, out)?;
-    if let Err(error) = transaction.commit() {
-        if let Some(out) = out {
-            // The token in it is of no use: its owner was not made.
-            let _ = std::fs::remove_file(out);
-        }
-        return Err(error.into());
+    let mut written = None;
+    let made = database::commit(path, |transaction| {
+        let user = owner.create(transaction, now, out)?;
+        written = out;
+        Ok(user)
+    });
+    if let (Err(_), Some(written)) = (&made, written) {
+        // The token in it is of no use: its owner was not made.
+        let _ = std::fs::remove_file(written);
     }
-    Ok(user)
+    made
 }
 
 /// The owner that the configuration describes, with the configured token or a new one.

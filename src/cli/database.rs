@@ -48,13 +48,22 @@ pub(super) fn change<T>(
     path: &Path,
     change: impl FnOnce(&Transaction<'_>, Timestamp) -> Result<Changed<T>, Refused>,
 ) -> Result<T, Failure> {
+    let changed = commit(path, |transaction| change(transaction, Timestamp::now()))?;
+    Ok(changed.value)
+}
+
+/// The same for a change that tells nothing but its value.
+pub(super) fn commit<T>(
+    path: &Path,
+    change: impl FnOnce(&Transaction<'_>) -> Result<T, Refused>,
+) -> Result<T, Failure> {
     let named = |error: rusqlite::Error| StoreError::from(error).at(path);
     let mut connection = open(path)?;
     let identity = FileIdentity::of(path)?;
     let transaction = connection
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .map_err(named)?;
-    let changed = change(&transaction, Timestamp::now()).map_err(|refused| match refused {
+    let changed = change(&transaction).map_err(|refused| match refused {
         Refused::Store(error) => Refused::Store(error.at(path)),
         refused => refused,
     })?;
@@ -63,7 +72,7 @@ pub(super) fn change<T>(
     if FileIdentity::of(path)? != identity {
         return Err(StoreError::Replaced(path.to_owned()).into());
     }
-    Ok(changed.value)
+    Ok(changed)
 }
 
 /// Reads an id from the command line.
