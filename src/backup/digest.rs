@@ -67,15 +67,55 @@ pub(super) fn of_file(path: &Path, work: &Work) -> Result<Hash, StoreError> {
     of_copied(&mut file, std::io::sink(), work).map_err(|fault| fault.of(path, path))
 }
 
-/// Writes the digest of a backup beside it, whole or not at all. What stood there was of a backup that
-/// never came to be.
+/// Of a backup that a kill kept from its name there may be a digest, which is of no use to anybody. Whatever
+/// else has its name is somebody's.
+///
+/// # Errors
+/// [`StoreError::Exists`].
+pub(super) fn refuse_others(file: &Path) -> Result<(), BackupError> {
+    let path = path_of(file);
+    if fs::symlink_metadata(&path).is_err() {
+        return Ok(());
+    }
+    let text = read_regular(&path, LONGEST).unwrap_or_default();
+    let is_ours = first_word(&text).is_some_and(|hash| line(file, &hash) == *text);
+    match is_ours {
+        true => Ok(()),
+        false => Err(StoreError::Exists(path).into()),
+    }
+}
+
+/// What `b3sum` prints: where the name has backslashes they are doubled, and one begins the line.
+fn line(file: &Path, hash: &Hash) -> Vec<u8> {
+    let name = file.file_name().unwrap_or_default().as_encoded_bytes();
+    let start: &[u8] = match name.contains(&b'\\') {
+        true => b"\\",
+        false => b"",
+    };
+    let name: Vec<&[u8]> = name.split(|byte| *byte == b'\\').collect();
+    let hex = hash.to_hex();
+    [
+        start,
+        hex.as_bytes(),
+        b"  ",
+        &name.join(&b"\\\\"[..]),
+        b"\n",
+    ]
+    .concat()
+}
+
+fn first_word(text: &[u8]) -> Option<Hash> {
+    let text = text.strip_prefix(b"\\").unwrap_or(text);
+    let hex = text.split(|byte| byte.is_ascii_whitespace()).next()?;
+    Hash::from_hex(hex).ok()
+}
+
+/// Writes the digest of a backup beside it, whole or not at all.
 pub(super) fn write(file: &Path, hash: &Hash) -> Result<(), StoreError> {
     let path = path_of(file);
     let unfinished = store::unfinished(&path);
     let _ = fs::remove_file(&unfinished);
-    let name = file.file_name().unwrap_or_default().as_encoded_bytes();
-    let hex = hash.to_hex();
-    store::write_new_private_file(&unfinished, &[hex.as_bytes(), b"  ", name, b"\n"])?;
+    store::write_new_private_file(&unfinished, &[&line(file, hash)])?;
     fs::rename(&unfinished, &path)
         .map_err(io(&path))
         .inspect_err(|_| drop(fs::remove_file(&unfinished)))?;
@@ -93,9 +133,7 @@ pub(super) fn read(file: &Path) -> Result<Hash, BackupError> {
         Err(FileFault::Io(error)) => return Err(io(&path)(error).into()),
         Err(_) => return Err(BackupError::DigestUnreadable(path)),
     };
-    let hex = bytes.split(|byte| byte.is_ascii_whitespace()).next();
-    hex.and_then(|hex| Hash::from_hex(hex).ok())
-        .ok_or(BackupError::DigestUnreadable(path))
+    first_word(&bytes).ok_or(BackupError::DigestUnreadable(path))
 }
 
 #[cfg(test)]
@@ -106,18 +144,42 @@ mod tests {
 
     #[test]
     fn a_digest_is_written_as_b3sum_writes_it_and_read_again() {
+        let table = [
+            ("a b.db", format!("{HEX}  a b.db\n")),
+            ("a\\b.db", format!("\\{HEX}  a\\\\b.db\n")),
+        ];
+        for (name, expected) in table {
+            let folder = tempfile::tempdir().unwrap();
+            let file = folder.path().join(name);
+            fs::write(&file, "").unwrap();
+            let hash = of_file(&file, &Work::default()).unwrap();
+            // What a kill left, and of a backup that never came to be.
+            let unfinished = format!(".{name}.blake3.unfinished");
+            fs::write(folder.path().join(unfinished), "half").unwrap();
+            fs::write(path_of(&file), line(&file, &blake3::hash(b"old"))).unwrap();
+            refuse_others(&file).unwrap();
+            write(&file, &hash).unwrap();
+            assert_eq!(fs::read_to_string(path_of(&file)).unwrap(), expected);
+            assert_eq!(read(&file).unwrap(), hash);
+            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+        }
+    }
+
+    #[test]
+    fn a_digest_of_another_name_and_anything_else_is_not_overwritten() {
         let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("a b.db");
-        fs::write(&file, "").unwrap();
-        let hash = of_file(&file, &Work::default()).unwrap();
-        // What a kill left, and of a backup that never came to be.
-        fs::write(folder.path().join(".a b.db.blake3.unfinished"), "half").unwrap();
-        fs::write(path_of(&file), "old").unwrap();
-        write(&file, &hash).unwrap();
-        let text = fs::read_to_string(folder.path().join("a b.db.blake3")).unwrap();
-        assert_eq!(text, format!("{HEX}  a b.db\n"));
-        assert_eq!(read(&file).unwrap(), hash);
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+        let file = folder.path().join("a.db");
+        refuse_others(&file).unwrap();
+        for text in [
+            "",
+            "mine",
+            &format!("{HEX}  b.db\n"),
+            &format!("{HEX}  a.db"),
+            &format!("{HEX}  a.db\n{HEX}  b.db\n"),
+        ] {
+            fs::write(path_of(&file), text).unwrap();
+            assert!(refuse_others(&file).is_err(), "{text}");
+        }
     }
 
     #[test]
@@ -140,6 +202,8 @@ mod tests {
             (HEX.to_owned(), true),
             (format!("{HEX}\r\n"), true),
             (HEX.to_uppercase(), true),
+            (format!("\\{HEX}  a\\\\b.db\n"), true),
+            (format!("\\\\{HEX}"), false),
             (String::new(), false),
             (format!(" {HEX}"), false),
             (HEX[1..].to_owned(), false),

@@ -18,7 +18,9 @@ use crate::store::{self, Contents, StoreError, Work, beside, folder_of, io, real
 /// # Errors
 /// [`BackupError`]; [`StoreError::Exists`] where there is a file of this name.
 pub fn make(source: &Connection, file: &Path, work: &Arc<Work>) -> Result<Contents, BackupError> {
-    if file.file_name().is_none() {
+    let name = file.file_name().unwrap_or_default().as_encoded_bytes();
+    // A line of a digest's file is one line.
+    if name.is_empty() || name.iter().any(u8::is_ascii_control) {
         return Err(BackupError::NoName(file.to_owned()));
     }
     refuse_own_names(source, file)?;
@@ -51,16 +53,21 @@ pub(super) fn make_in(
     copy: impl FnOnce(&Path, &File) -> Result<(), StoreError>,
     work: &Arc<Work>,
 ) -> Result<Contents, BackupError> {
-    if fs::symlink_metadata(file).is_ok() {
-        return Err(StoreError::Exists(file.to_owned()).into());
-    }
+    refuse_existing(file)?;
     let unfinished = store::unfinished(file);
     let made = write(source, &unfinished, file, copy, work);
     if made.is_err() {
         discard(&unfinished);
-        let _ = fs::remove_file(digest::path_of(file));
     }
     made
+}
+
+/// Neither a file nor another one's digest is overwritten.
+fn refuse_existing(file: &Path) -> Result<(), BackupError> {
+    if fs::symlink_metadata(file).is_ok() {
+        return Err(StoreError::Exists(file.to_owned()).into());
+    }
+    digest::refuse_others(file)
 }
 
 fn write(
@@ -84,9 +91,15 @@ fn write(
     target.sync_all().map_err(io(unfinished))?;
     // The digest first: a backup has one from its first moment on.
     digest::write(file, &hash)?;
-    fs::rename(unfinished, file).map_err(io(file))?;
-    // Whoever is told that it failed must not find it.
-    sync_directory(file).inspect_err(|_| drop(fs::remove_file(file)))?;
+    let name = || {
+        // All of that may have taken an hour, in which somebody else made a file.
+        refuse_existing(file)?;
+        fs::rename(unfinished, file).map_err(io(file))?;
+        // Whoever is told that it failed must not find it.
+        sync_directory(file).inspect_err(|_| drop(fs::remove_file(file)))?;
+        Ok::<_, BackupError>(())
+    };
+    name().inspect_err(|_| drop(fs::remove_file(digest::path_of(file))))?;
     Ok(contents)
 }
 

@@ -13,7 +13,7 @@ pub use make::make;
 pub use restore::{Digest, Restored, forget_killed_restore, restore};
 pub use schedule::{Schedule, Scheduled, Status};
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::store::StoreError;
 
@@ -26,8 +26,8 @@ pub enum BackupError {
     /// Another backup is written into the folder.
     #[error("{}: another backup is being written there; wait for its end", .0.display())]
     FolderInUse(PathBuf),
-    /// The name of the file is no name.
-    #[error("{}: not the name of a file", .0.display())]
+    /// The name of the file is no name, or has control characters.
+    #[error("{0:?}: not the name of a file that a backup can have")]
     NoName(PathBuf),
     /// The name of a file that belongs to the database.
     #[error("{}: a name of the database's own files; name another", .0.display())]
@@ -36,7 +36,7 @@ pub enum BackupError {
     #[error("{}: missing, so nothing tells whether the backup is what it was; copy it from where the backup comes from, or take the file as it is with --without-digest", .0.display())]
     DigestMissing(PathBuf),
     /// Something else in the digest's place.
-    #[error("{}: not a BLAKE3 digest as 'netbird-auth backup' writes it", .0.display())]
+    #[error("{}: not a BLAKE3 digest as 'netbird-auth backup' or b3sum writes it; copy it from where the backup comes from, or take the file as it is with --without-digest", .0.display())]
     DigestUnreadable(PathBuf),
     /// A changed backup, or another's digest.
     #[error("{}: not the file that its digest is of: it is damaged or was changed; take another backup", .0.display())]
@@ -44,7 +44,21 @@ pub enum BackupError {
     /// A file that is not all of its database.
     #[error("{}: a write-ahead log, so the file beside it is not all of its database; make a backup of that with 'netbird-auth backup'", .0.display())]
     HasLog(PathBuf),
+    /// The database is the restored one, and the last sync failed.
+    #[error("restored, but the disk failed before it was sure{}: look at the disk, and restore once more ({source})", former_text(.former.as_deref()))]
+    NotSynced {
+        /// Where the former database is, if there was one.
+        former: Option<PathBuf>,
+        /// What the disk says.
+        source: StoreError,
+    },
     /// The database was to be restored from itself.
     #[error("{}: this is the database itself; name a backup", .0.display())]
     IsDatabase(PathBuf),
+}
+
+fn former_text(path: Option<&Path>) -> String {
+    path.map_or_else(String::new, |path| {
+        format!(" (the former database is now {})", path.display())
+    })
 }

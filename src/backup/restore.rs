@@ -49,7 +49,8 @@ const LOGS: [&str; 2] = ["-wal", "-journal"];
 /// # Errors
 /// [`StoreError::InUse`] beside a running server, [`BackupError`] for a backup that is not whole, not
 /// ours, of a newer schema, or not what its digest says. The database is then as it was, but where the
-/// disk fails between two renames: it has no name then, and the next restore goes on from there.
+/// disk fails between two renames: it has no name then, and the next restore goes on from there; and
+/// [`BackupError::NotSynced`].
 pub fn restore(
     file: &Path,
     database: &Path,
@@ -59,9 +60,13 @@ pub fn restore(
 ) -> Result<Restored, BackupError> {
     judge_file(file, database)?;
     let prepared = store::restoring(database);
-    let goes_on = prepared.exists() && !database.exists();
-    judge_place(database, goes_on)?;
+    let goes_on = || prepared.exists() && !database.exists();
+    // Before the lock file is made beside it: nothing is left beside another program's file.
+    judge_place(database, goes_on())?;
     let _lock = ServerLock::acquire(database)?;
+    // Another restore may have been killed meanwhile.
+    let goes_on = goes_on();
+    judge_place(database, goes_on)?;
     let database = &real(database);
     keep_owner(&beside(database, ".lock"), database);
     let contents = prepare(file, &prepared, database, digest, work).inspect_err(|_| {
@@ -76,8 +81,10 @@ pub fn restore(
         }
     })?;
     fs::rename(&prepared, database).map_err(io(database))?;
-    sync_directory(database)?;
-    Ok(Restored { contents, former })
+    match sync_directory(database) {
+        Ok(()) => Ok(Restored { contents, former }),
+        Err(source) => Err(BackupError::NotSynced { former, source }),
+    }
 }
 
 /// A restore that was killed before it touched the database leaves what it prepared. The server's lock
@@ -179,6 +186,12 @@ fn set_aside(
     let has_database = fs::symlink_metadata(database).is_ok();
     let logs = LOGS.map(|suffix| (beside(database, suffix), suffix));
     let has_log = logs.iter().any(|(log, _)| log.exists());
+    // Under a name at which SQLite does not look.
+    let is_foreign = has_database && store::refuse_foreign_log(database).is_err();
+    let kept_as = |suffix: &str| match is_foreign {
+        true => format!(".another{suffix}"),
+        false => suffix.to_owned(),
+    };
     // A log that is left belongs to what was moved before the kill, unless that has its own.
     let moved_before = || {
         let last = last_set_aside(database).filter(|_| goes_on)?;
@@ -198,7 +211,7 @@ fn set_aside(
     }
     for (log, suffix) in logs {
         if log.exists() {
-            fs::rename(&log, beside(&former, suffix)).map_err(io(&log))?;
+            fs::rename(&log, beside(&former, &kept_as(suffix))).map_err(io(&log))?;
         }
     }
     let _ = fs::remove_file(beside(database, "-shm"));
@@ -206,19 +219,32 @@ fn set_aside(
     Ok(Some(former))
 }
 
-/// A name for the former database that nothing has.
-fn free_name(database: &Path, mut now: Timestamp) -> PathBuf {
+/// A name for the former database that nothing has, and no log. It is later than all before, whatever the
+/// clock says: the next restore looks for the latest.
+fn free_name(database: &Path, now: Timestamp) -> PathBuf {
+    const SECOND: Duration = Duration::from_secs(1);
+    let after = last_moment(database).map(|last| last.plus(SECOND));
+    let mut moment = after.map_or(now, |after| after.max(now));
     loop {
-        let name = beside(database, &format!("{ASIDE}{}", now.compact()));
-        if fs::symlink_metadata(&name).is_err() {
+        let name = aside(database, moment);
+        let is_free = |suffix| fs::symlink_metadata(beside(&name, suffix)).is_err();
+        if ["", LOGS[0], LOGS[1]].into_iter().all(is_free) {
             return name;
         }
-        now = now.plus(Duration::from_secs(1));
+        moment = moment.plus(SECOND);
     }
+}
+
+fn aside(database: &Path, moment: Timestamp) -> PathBuf {
+    beside(database, &format!("{ASIDE}{}", moment.compact()))
 }
 
 /// The newest database that a restore has set aside, and whose log may still come to it.
 fn last_set_aside(database: &Path) -> Option<PathBuf> {
+    Some(aside(database, last_moment(database)?))
+}
+
+fn last_moment(database: &Path) -> Option<Timestamp> {
     let start = beside(database, ASIDE);
     let start = start.file_name()?.to_str()?;
     let names = fs::read_dir(folder_of(database)).ok()?;
@@ -226,5 +252,4 @@ fn last_set_aside(database: &Path) -> Option<PathBuf> {
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
         .filter_map(|name| Timestamp::from_compact(name.strip_prefix(start)?))
         .max()
-        .map(|moment| beside(database, &format!("{ASIDE}{}", moment.compact())))
 }

@@ -8,7 +8,7 @@ use super::make::discard;
 use crate::clock::Timestamp;
 use crate::store;
 
-/// The scheduled backups in a folder. All else there is left alone.
+/// The scheduled backups of databases of one name in a folder. All else there is left alone.
 pub(super) struct Rotation {
     pub(super) folder: PathBuf,
     /// Name of the database without its ending.
@@ -74,7 +74,7 @@ impl Rotation {
             // A digest without its backup.
             if let Some(of) = name.strip_suffix(".blake3")
                 && self.moment_of(of).is_some()
-                && !self.folder.join(of).exists()
+                && is_missing(&self.folder.join(of))
             {
                 let _ = fs::remove_file(self.folder.join(&name));
             }
@@ -94,6 +94,11 @@ impl Rotation {
         // To the letter: what is read in another spelling would be removed under this one.
         Timestamp::from_compact(stamp).filter(|moment| moment.compact() == stamp)
     }
+}
+
+/// Not where the disk does not say so.
+fn is_missing(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
 }
 
 #[cfg(test)]

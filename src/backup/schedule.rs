@@ -1,7 +1,7 @@
 //! Backups by the clock, on a thread of their own beside the server.
 
-use std::fs::{self, File};
-use std::os::unix::fs::DirBuilderExt;
+use std::fs::File;
+use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -14,7 +14,7 @@ use super::BackupError;
 use super::make::{Turn, make_in};
 use super::rotation::Rotation;
 use crate::clock::Timestamp;
-use crate::store::{Contents, StoreError, Work, io};
+use crate::store::{Contents, StoreError, Work, io, make_folder};
 
 /// How long after a failure it is tried again, or sooner where backups are made more often.
 const RETRY: Duration = Duration::from_secs(10 * 60);
@@ -133,13 +133,20 @@ impl<C: Fn(&Path, &File, &Work) -> Result<(), StoreError>> Worker<C> {
                 _ => return,
             }
             let started = Instant::now();
-            wait = match self.make(Timestamp::now()) {
-                Ok(_) => every.saturating_sub(started.elapsed()),
-                Err(BackupError::Store(StoreError::Cancelled)) => return,
-                Err(error) => {
+            // A bug must not end the backups in silence.
+            let made = AssertUnwindSafe(|| self.make(Timestamp::now()));
+            let why = match std::panic::catch_unwind(made) {
+                Ok(Ok(_)) => None,
+                Ok(Err(BackupError::Store(StoreError::Cancelled))) => return,
+                Ok(Err(error)) => Some(error.to_string()),
+                Err(_) => Some("a panic, as is said above".to_owned()),
+            };
+            wait = match why {
+                None => every.saturating_sub(started.elapsed()),
+                Some(why) => {
                     let wait = RETRY.min(every);
                     log::error!(
-                        "no backup was made: {error}; tried again in {} s",
+                        "no backup was made: {why}; tried again in {} s",
                         wait.as_secs()
                     );
                     let mut state = self.status.state.lock();
@@ -163,11 +170,7 @@ impl<C: Fn(&Path, &File, &Work) -> Result<(), StoreError>> Worker<C> {
 
     fn make(&self, now: Timestamp) -> Result<Contents, BackupError> {
         let folder = &self.rotation.folder;
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(folder)
-            .map_err(io(folder))?;
+        make_folder(folder)?;
         let started = Instant::now();
         let turn = Turn::take(folder)?;
         self.rotation.clean().map_err(io(folder))?;
@@ -204,6 +207,8 @@ impl<C: Fn(&Path, &File, &Work) -> Result<(), StoreError>> Worker<C> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -67,8 +67,10 @@ fn into_existing(
         Ok(user)
     });
     if let (Err(_), Some(written)) = (&made, written) {
-        // The token in it is of no use: its owner was not made.
-        let _ = std::fs::remove_file(written);
+        // Without its owner the token in it is of no use; where nobody can look, it may be of use.
+        if let Ok(false) = database::has_owner(path) {
+            let _ = std::fs::remove_file(written);
+        }
     }
     made
 }

@@ -16,7 +16,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Opens the database of the configuration, which must exist.
 pub(super) fn open(path: &Path) -> Result<Connection, Failure> {
-    Ok(store::open_writer(path, PATIENCE)?)
+    let connection = store::open_writer(path, PATIENCE)?;
+    store::believe_log(&connection)?;
+    Ok(connection)
 }
 
 /// Opens it to copy it, as it is: of an older schema too.
@@ -43,6 +45,11 @@ pub(super) fn owner_id(path: &Path) -> Option<UserId> {
     Some(store::owner(&connection).ok()??.id)
 }
 
+/// Whether there is an owner.
+pub(super) fn has_owner(path: &Path) -> Result<bool, Failure> {
+    Ok(store::owner(&open_to_read(path)?)?.is_some())
+}
+
 /// Makes one change, which is on the disk when this returns.
 pub(super) fn change<T>(
     path: &Path,
@@ -58,8 +65,13 @@ pub(super) fn commit<T>(
     change: impl FnOnce(&Transaction<'_>) -> Result<T, Refused>,
 ) -> Result<T, Failure> {
     let named = |error: rusqlite::Error| StoreError::from(error).at(path);
+    let before = FileIdentity::of_database(path).ok();
     let mut connection = open(path)?;
     let identity = FileIdentity::of(path)?;
+    // A restore that came in between moved away what was just opened.
+    if before.is_none_or(|before| !identity.is_of(before)) {
+        return Err(StoreError::Replaced(path.to_owned()).into());
+    }
     let transaction = connection
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .map_err(named)?;
@@ -68,7 +80,7 @@ pub(super) fn commit<T>(
         refused => refused,
     })?;
     transaction.commit().map_err(named)?;
-    // A restore that came in between moved away what was just changed.
+    // Or what was just changed.
     if FileIdentity::of(path)? != identity {
         return Err(StoreError::Replaced(path.to_owned()).into());
     }

@@ -10,14 +10,19 @@ use rusqlite::{Connection, ErrorCode};
 
 use super::StoreError;
 use super::open::connect;
-use super::paths::io;
+use super::paths::{beside, io, real};
 use super::work::{Stage, Work};
 
 /// Pages of one step, 4 MiB: between two steps the work can be called off.
 const STEP: i32 = 1024;
 
-/// Virtual machine instructions of SQLite between two looks at whether a check was called off.
-const CHECK_STEP: i32 = 100_000;
+/// Between two looks at whether a check was called off: pages in the check of a table, instructions of
+/// SQLite's virtual machine elsewhere.
+const CHECK_STEP: i32 = 1_000;
+
+/// How long the write-ahead log may get while a copy holds it, in bytes, beside the length of the database: a
+/// copy on a disk that has stopped would fill the database's own.
+const LONGEST_LOG: u64 = 1 << 30;
 
 /// What is in a database that was found whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +37,7 @@ pub struct Contents {
 /// write meanwhile. `target` is the file that `path` names; its last pages may not be on the disk yet.
 ///
 /// # Errors
-/// What SQLite or the disk says; [`StoreError::Cancelled`].
+/// What SQLite or the disk says; [`StoreError::NoRoom`]; [`StoreError::TooSlow`]; [`StoreError::Cancelled`].
 pub fn copy_database(
     source: &Connection,
     path: &Path,
@@ -51,6 +56,7 @@ pub fn copy_database(
         .map_err(named)?;
     let backup = Backup::new(&moment, &mut copy).map_err(named)?;
     work.begin(Stage::Copying, 0);
+    let log = beside(&real(Path::new(source.path().unwrap_or_default())), "-wal");
     loop {
         let step = backup.step(STEP).map_err(named)?;
         let progress = backup.progress();
@@ -58,6 +64,11 @@ pub fn copy_database(
         let total = bytes(progress.pagecount);
         if work.progress().total != total {
             work.begin(Stage::Copying, total);
+            has_room(target, path, total)?;
+        }
+        // No checkpoint empties it as long as the snapshot is held.
+        if std::fs::metadata(&log).is_ok_and(|log| log.len() > LONGEST_LOG + total) {
+            return Err(StoreError::TooSlow(path.to_owned()));
         }
         work.reached(total - bytes(progress.remaining))?;
         // Piece by piece: all of a large file at once would keep the server's own syncs waiting.
@@ -73,6 +84,19 @@ pub fn copy_database(
     moment.commit()?;
     by_itself(&copy).map_err(named)?;
     copy.close().map_err(|(_, error)| named(error))
+}
+
+/// A disk that is full in the midst of it would be full for everything else there too.
+fn has_room(target: &File, path: &Path, needed: u64) -> Result<(), StoreError> {
+    let disk = rustix::fs::fstatvfs(target).map_err(|error| io(path)(error.into()))?;
+    match disk.f_bavail.saturating_mul(disk.f_frsize) {
+        // With a file system that doesn't tell, it is tried.
+        room if room >= needed || disk.f_blocks == 0 => Ok(()),
+        _ => Err(StoreError::NoRoom {
+            path: path.to_owned(),
+            megabytes: needed.div_ceil(1_000_000),
+        }),
+    }
 }
 
 /// Reads all of a file that nobody else uses, and says what is in it. It is left as one file that
@@ -132,4 +156,18 @@ fn by_itself(connection: &Connection) -> rusqlite::Result<()> {
 
 fn is_interrupted(error: &rusqlite::Error) -> bool {
     error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_without_room_for_all_of_it_is_told_before_it_is_full() {
+        let file = tempfile::tempfile().unwrap();
+        let room = |needed| has_room(&file, Path::new("/a"), needed);
+        assert!(room(1).is_ok());
+        let told = room(u64::MAX / 2).unwrap_err().to_string();
+        assert!(told.starts_with("/a: no room on that disk"), "{told}");
+    }
 }

@@ -2,11 +2,12 @@
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
 use super::StoreError;
-use super::paths::{beside, folder_of, io as at, real};
+use super::paths::{beside, folder_of, io as at, make_folder, real};
 
 /// The right to serve a database: an exclusive `flock` on `<database>.lock`, held until dropped.
 pub struct ServerLock {
@@ -21,11 +22,7 @@ impl ServerLock {
     /// [`StoreError::InUse`] when another server has it.
     pub fn acquire(database: &Path) -> Result<Self, StoreError> {
         let folder = folder_of(database);
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(folder)
-            .map_err(at(folder))?;
+        make_folder(folder)?;
         // By the real name: a second name (a link) is no second database.
         let path = beside(&real(database), ".lock");
         let file = OpenOptions::new()
@@ -57,7 +54,7 @@ impl ServerLock {
             let note = Note {
                 lock: identity(&self.file.metadata()?),
                 database: identity(&served),
-                log: log.as_ref().map_or((0, 0), identity),
+                log: log.as_ref().map_or([0; 3], identity),
             };
             if Note::read(&self.file)? == Some(note) {
                 return Ok(());
@@ -69,11 +66,15 @@ impl ServerLock {
     }
 }
 
-/// Device and inode.
-type Identity = (u64, u64);
+/// Device, inode and time of birth, in nanoseconds since 1970 and 0 where the file system does not know it: a
+/// file that is made when another is deleted often gets its inode.
+pub type Identity = [u64; 3];
 
 fn identity(metadata: &Metadata) -> Identity {
-    (metadata.dev(), metadata.ino())
+    let born = metadata.created().ok();
+    let born = born.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    let nanoseconds = born.and_then(|time| u64::try_from(time.as_nanos()).ok());
+    [metadata.dev(), metadata.ino(), nanoseconds.unwrap_or(0)]
 }
 
 /// What a server wrote into its lock file: that file, the database, its log (zeros for none). Where the
@@ -89,15 +90,15 @@ impl Note {
     /// Always of one length, so that a new note covers the former; with a check, so that what a power cut
     /// left of both is none.
     fn text(&self) -> String {
-        let numbers = [self.lock, self.database, self.log]
-            .map(|(device, inode)| format!("{device:016x} {inode:016x}"))
-            .join(" ");
+        let numbers = [self.lock, self.database, self.log].concat();
+        let numbers: Vec<String> = numbers.iter().map(|n| format!("{n:016x}")).collect();
+        let numbers = numbers.join(" ");
         let check = crc32fast::hash(numbers.as_bytes());
         format!("{numbers} {check:08x}\n")
     }
 
     fn read(file: &File) -> io::Result<Option<Self>> {
-        let mut text = [0; 128];
+        let mut text = [0; 256];
         let length = file.read_at(&mut text, 0)?;
         let text = text.get(..length).unwrap_or_default();
         Ok(std::str::from_utf8(text).ok().and_then(Self::parse))
@@ -105,11 +106,17 @@ impl Note {
 
     fn parse(text: &str) -> Option<Self> {
         let mut numbers = text.split(' ').map(|word| u64::from_str_radix(word, 16));
-        let mut next = || numbers.next()?.ok();
+        let mut next = || {
+            Some([
+                numbers.next()?.ok()?,
+                numbers.next()?.ok()?,
+                numbers.next()?.ok()?,
+            ])
+        };
         let note = Self {
-            lock: (next()?, next()?),
-            database: (next()?, next()?),
-            log: (next()?, next()?),
+            lock: next()?,
+            database: next()?,
+            log: next()?,
         };
         (note.text() == text).then_some(note)
     }
@@ -120,7 +127,7 @@ impl Note {
 ///
 /// # Errors
 /// [`StoreError::ForeignLog`].
-pub(super) fn refuse_foreign_log(database: &Path) -> Result<(), StoreError> {
+pub(crate) fn refuse_foreign_log(database: &Path) -> Result<(), StoreError> {
     let path = real(database);
     let log = beside(&path, "-wal");
     let of_another = || {
@@ -139,7 +146,7 @@ pub(super) fn refuse_foreign_log(database: &Path) -> Result<(), StoreError> {
     }
 }
 
-/// Device and inode of the database and of its write-ahead log: others there mean that the files
+/// Which files the database and its write-ahead log are: others there mean that the files
 /// were replaced, which SQLite does not see. What is written to them then is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileIdentity {
@@ -151,15 +158,34 @@ impl FileIdentity {
     /// What is there now. The database must be open: only then it surely has a log.
     ///
     /// # Errors
-    /// [`StoreError::Replaced`] when one of them is missing.
+    /// [`StoreError::Replaced`] when one of them is missing; what the disk says.
     pub fn of(path: &Path) -> Result<Self, StoreError> {
-        let of = |file: &Path| match fs::metadata(file) {
-            Ok(metadata) => Ok(identity(&metadata)),
-            Err(_) => Err(StoreError::Replaced(path.to_owned())),
-        };
         Ok(Self {
-            database: of(path)?,
-            log: of(&beside(&real(path), "-wal"))?,
+            database: Self::of_one(path, path)?,
+            log: Self::of_one(path, &beside(&real(path), "-wal"))?,
         })
+    }
+
+    /// What the database itself is now, open or not.
+    ///
+    /// # Errors
+    /// As [`FileIdentity::of`].
+    pub fn of_database(path: &Path) -> Result<Identity, StoreError> {
+        Self::of_one(path, path)
+    }
+
+    /// Whether it is that database.
+    pub fn is_of(&self, database: Identity) -> bool {
+        self.database == database
+    }
+
+    fn of_one(path: &Path, file: &Path) -> Result<Identity, StoreError> {
+        match fs::metadata(file) {
+            Ok(metadata) => Ok(identity(&metadata)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Err(StoreError::Replaced(path.to_owned()))
+            }
+            Err(error) => Err(at(file)(error)),
+        }
     }
 }

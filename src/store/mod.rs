@@ -22,12 +22,13 @@ pub use audit::{
 pub use copy::{Contents, check_whole, copy_database};
 pub(crate) use create::unfinished;
 pub use create::{create_database, discard_unfinished, is_unfinished};
+pub(crate) use identity::refuse_foreign_log;
 pub use identity::{FileIdentity, ServerLock};
 pub use inspect::{Presence, inspect, recognise, restoring};
 pub use migrate::{migrate, rewrite_version};
-pub use open::{empty_log, open_as_it_is, open_writer};
+pub use open::{believe_log, empty_log, open_as_it_is, open_writer};
 pub use paths::write_new_private_file;
-pub(crate) use paths::{beside, folder_of, io, real, sync_directory};
+pub(crate) use paths::{beside, folder_of, io, make_folder, real, sync_directory};
 pub use readers::{Reader, Readers};
 pub use retention::{Retention, delete_old_audit, has_old_audit};
 pub use tokens::{
@@ -116,6 +117,17 @@ pub enum StoreError {
     /// A restore moved the database away and was killed before its end.
     #[error("{}: missing, since a restore was killed before its end; run 'netbird-auth restore' again", .0.display())]
     RestoreUnfinished(PathBuf),
+    /// The disk of a copy is too full for it.
+    #[error("{}: no room on that disk, {megabytes} MB are needed; make room there, or name another disk", .path.display())]
+    NoRoom {
+        /// The copy.
+        path: PathBuf,
+        /// Of all of it.
+        megabytes: u64,
+    },
+    /// The database's log grew too long meanwhile.
+    #[error("{}: called off, since that disk is so slow that the database's log fills its own; name another disk", .0.display())]
+    TooSlow(PathBuf),
     /// Called off, as by a stop of the server.
     #[error("called off")]
     Cancelled,

@@ -13,7 +13,9 @@ use super::paths::{beside, real};
 
 /// Opens the one connection that writes, brought to the newest schema.
 ///
-/// `patience` is how long a statement waits for another process's lock.
+/// `patience` is how long a statement waits for another process's lock. A log that a kill has left is read, and
+/// stays a file of its own until [`believe_log`]: whoever copied a database over another one can still take the
+/// other's log away.
 ///
 /// # Errors
 /// A file that is missing, not ours, read-only, locked or damaged.
@@ -41,7 +43,6 @@ fn prepare(path: &Path, patience: Duration) -> Result<Connection, StoreError> {
          PRAGMA journal_size_limit = 16777216;",
     )?;
     super::migrate(&mut connection, path)?;
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
 }
@@ -55,6 +56,16 @@ pub fn empty_log(connection: &Connection) -> rusqlite::Result<bool> {
     connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |row| {
         Ok(row.get::<_, i64>(0)? == 0)
     })
+}
+
+/// What is in the database was read, with the log that lay beside it, and fits together: from now on that is
+/// moved into the file, at the latest when the connection is closed.
+///
+/// # Errors
+/// What SQLite says.
+pub fn believe_log(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
+    Ok(())
 }
 
 /// Opens a database to look at it as it is: nothing is migrated, and a log that was left is not played

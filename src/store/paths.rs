@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::StoreError;
@@ -41,6 +41,24 @@ pub(crate) fn sync_directory(file: &Path) -> Result<(), StoreError> {
     File::open(folder)
         .and_then(|folder| folder.sync_all())
         .map_err(io(folder))
+}
+
+/// Makes a folder (0700) where it is missing, and those above it, each known to the one above on the disk: else
+/// a power cut takes all that is in it.
+///
+/// # Errors
+/// What the disk says.
+pub(crate) fn make_folder(folder: &Path) -> Result<(), StoreError> {
+    let missing = folder
+        .ancestors()
+        .take_while(|folder| *folder != Path::new("") && !folder.exists());
+    let missing: Vec<&Path> = missing.collect();
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .map_err(io(folder))?;
+    missing.into_iter().try_for_each(sync_directory)
 }
 
 /// The folder that a file is in.

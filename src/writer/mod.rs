@@ -28,7 +28,7 @@ use crate::change::{Changed, Refused};
 use crate::clock::Timestamp;
 use crate::first_start::OwnerTokenFile;
 use crate::index::{Effect, Index};
-use crate::store::{Retention, StoreError};
+use crate::store::{self, Retention, StoreError};
 use follow::Followed;
 
 /// How many changes may wait before further ones are turned away (503).
@@ -63,6 +63,7 @@ impl Start {
             let followed = Followed::new(&moment)?;
             let index = Index::load(&moment)?;
             moment.commit()?;
+            store::believe_log(&connection)?;
             Ok((followed, index))
         };
         let (followed, index) =

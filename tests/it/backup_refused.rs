@@ -29,7 +29,28 @@ fn refused(kept: &Kept, target: &Path) -> String {
 type Arrange = fn(&Kept) -> PathBuf;
 
 /// What stands at the target, how it comes there, and what is said.
-const TARGETS: [(&str, Arrange, &str); 13] = [
+const TARGETS: [(&str, Arrange, &str); 16] = [
+    (
+        "a digest of something else",
+        |kept| {
+            fs::write(kept.digest(), "precious").unwrap();
+            kept.backup.clone()
+        },
+        "copy.db.blake3: exists already; move it away",
+    ),
+    (
+        "a digest that cannot be read",
+        |kept| {
+            fs::create_dir(kept.digest()).unwrap();
+            kept.backup.clone()
+        },
+        "copy.db.blake3: exists already; move it away",
+    ),
+    (
+        "a name of two lines",
+        |kept| kept.backup.with_file_name("a\nb.db"),
+        "not the name of a file that a backup can have",
+    ),
     (
         "a file",
         |kept| {
@@ -110,8 +131,8 @@ fn a_target_that_is_there_or_can_not_be_made_is_refused() {
         let line = refused(&kept, &target);
         assert!(line.contains(words), "{what}: {line}");
         let name = target.file_name().unwrap_or(target.as_os_str());
-        let name = name.to_str().unwrap();
-        assert!(line.contains(name) || words.contains("No such"), "{line}");
+        let name = name.to_str().unwrap().escape_debug().to_string();
+        assert!(line.contains(&name) || words.contains("No such"), "{line}");
     }
 }
 

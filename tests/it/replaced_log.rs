@@ -9,7 +9,9 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 
 use crate::bad_files;
-use crate::support::{Server, names_in, netbird_auth, only_line, refused_start};
+use crate::support::{
+    Kept, Server, names_in, netbird_auth, only_line, owner_of, refused_start, restore,
+};
 use crate::trouble::Patient;
 
 /// Who is in a database as SQLite reads it, with its log.
@@ -98,6 +100,27 @@ fn a_log_that_a_kill_left_is_not_played_into_a_database_that_got_the_name() {
     let server = Server::start_in(Arc::clone(&folder), &[], String::new());
     server.stop();
     assert_eq!(users(&path), made);
+}
+
+#[test]
+fn a_restore_over_a_database_that_got_the_name_keeps_the_log_of_the_former_one_apart() {
+    let (folder, _) = killed();
+    let path = folder.path().join("test.db");
+    let log = fs::read(folder.path().join("test.db-wal")).unwrap();
+    let kept = Kept::new();
+    kept.back_up();
+    kept.call_owner("got the name");
+    // A copy that gets the inode of the deleted one is another file all the same.
+    fs::remove_file(&path).unwrap();
+    fs::copy(&kept.database, &path).unwrap();
+    let output = restore(netbird_auth(folder.path()), &kept.backup, &[]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert_eq!(owner_of(&path), "Owner");
+    let names = names_in(folder.path());
+    let former = names.iter().find(|name| name.ends_with('Z')).unwrap();
+    assert_eq!(owner_of(&folder.path().join(former)), "got the name");
+    let apart = folder.path().join(format!("{former}.another-wal"));
+    assert!(fs::read(apart).unwrap() == log);
 }
 
 #[test]

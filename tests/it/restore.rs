@@ -188,6 +188,21 @@ fn restores_in_the_same_second_keep_every_former_database() {
 }
 
 #[test]
+fn a_restore_comes_after_those_that_a_wrong_clock_put_into_the_future() {
+    let kept = Kept::new();
+    kept.back_up();
+    let future = "test.db.before-restore-20990102T030405Z";
+    fs::copy(&kept.database, kept.folder.path().join(future)).unwrap();
+    kept.call_owner("former");
+    told(&kept.restore(&[]));
+    let later = kept
+        .folder
+        .path()
+        .join("test.db.before-restore-20990102T030406Z");
+    assert_eq!(owner_of(&later), "former");
+}
+
+#[test]
 fn root_restores_for_the_user_that_the_server_runs_as() {
     if !rustix::process::geteuid().is_root() {
         eprintln!("skipped: only root can give files away");
