@@ -81,6 +81,7 @@ impl Figures {
             let recorder = Recorder {
                 shim,
                 settings: settings.clone(),
+                commands: run.binary.clone(),
                 seed: seed.wrapping_add(number as u64),
                 with_first_start: *with_first_start,
                 failure: with_failure.then_some(Action::Fail),
@@ -142,9 +143,10 @@ impl Figures {
         );
         let found = |tally: &Tally| {
             format!(
-                "{} states, {} of them of several possible; in {} something was lost ({rate:.0} states/s)",
+                "{} states, {} of them of several possible, {} right behind the end of a command; in {} something was lost ({rate:.0} states/s)",
                 tally.states,
                 tally.uncertain,
+                tally.promised,
                 tally.lost.len()
             )
         };
@@ -176,25 +178,31 @@ impl Figures {
 fn sight(run: &Run, shim: &Shim) -> Result<Vec<Row>, String> {
     let folder = run.new_folder("power/sight")?;
     let checked = Settings::new(run, &folder)?;
-    let weaker = folder.join("weaker");
-    let places = weaken(&run.binary, &weaker)?;
-    let weaker = Settings {
-        binary: weaker,
-        ..checked.clone()
-    };
+    let weaker = || folder.join("weaker");
+    let places = weaken(&run.binary, &weaker())?;
     eprintln!("  synchronous=NORMAL in a copy of the program, at {places:?}");
-    let liar = (checked.clone(), Some(Action::Lie));
+    let full = || run.binary.clone();
     [
-        ("a program with synchronous=NORMAL", (weaker, None)),
-        ("a disk that lies about one sync of the log", liar),
+        ("a program with synchronous=NORMAL", weaker(), full(), None),
+        ("commands with synchronous=NORMAL", full(), weaker(), None),
+        (
+            "a disk that lies about one sync of the log",
+            full(),
+            full(),
+            Some(Action::Lie),
+        ),
     ]
     .into_iter()
-    .map(|(what, (settings, failure))| {
-        let name = failure.map_or("normal", |_| "lie");
-        let folder = run.new_folder(&format!("power/sight/{name}"))?;
+    .enumerate()
+    .map(|(number, (what, binary, commands, failure))| {
+        let folder = run.new_folder(&format!("power/sight/{number}"))?;
         let recorder = Recorder {
             shim,
-            settings,
+            settings: Settings {
+                binary,
+                ..checked.clone()
+            },
+            commands,
             seed: run.seed,
             with_first_start: false,
             failure,
@@ -242,6 +250,7 @@ impl Tally {
     fn add(&mut self, other: Self) {
         self.states += other.states;
         self.uncertain += other.uncertain;
+        self.promised += other.promised;
         self.lost.extend(other.lost);
     }
 }

@@ -1,6 +1,6 @@
 //! A trace of the real program at work, and what it acknowledged at which length of the trace.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::io::Errno;
@@ -8,7 +8,7 @@ use rustix::io::Errno;
 use crate::check;
 use crate::disk::Base;
 use crate::ledger::{Expected, Failure, Ledger, Plan};
-use crate::program::{Program, Settings};
+use crate::program::{Program, Running, Settings};
 use crate::random::Random;
 use crate::shim::{Action, Control, Fault, Shim, call, kind};
 use crate::token_file::TokenFile;
@@ -18,12 +18,16 @@ use crate::trail::Trail;
 const WRITERS: u64 = 4;
 /// SQLite moves its log into the database every 1000 pages, and a change is about six.
 const CHANGES: u32 = 800;
+/// Commands in a row, while nobody else writes.
+const COMMANDS: usize = 6;
 
 /// What is recorded, and how.
 pub struct Recorder<'a> {
     pub shim: &'a Shim,
     /// Of the program that is recorded.
     pub settings: Settings,
+    /// Those of its commands may be of another program.
+    pub commands: PathBuf,
     pub seed: u64,
     /// The trace begins before there is a database, not after the first start.
     pub with_first_start: bool,
@@ -51,7 +55,7 @@ struct Doubt {
 /// The changes that were made while it was recorded.
 pub struct Changes {
     ledger: Ledger,
-    command: CommandToken,
+    commands: Vec<CommandToken>,
     doubt: Option<Doubt>,
 }
 
@@ -96,9 +100,11 @@ impl Recorder<'_> {
 
         let program = settings.start()?;
         let half = self.changes / 2;
-        let command = self.write(&program, &mut ledger, half, &position, || {
-            command_token(&program, &position)
+        let mut commands = self.write(&program, &mut ledger, half, &position, || {
+            self.commands(&program, 1, &position)
         })?;
+        // Beside others their syncs would do, where a command makes none of its own.
+        commands.extend(self.commands(&program, COMMANDS, &position)?);
         program.stop()?;
         let program = settings.start()?;
         self.write(&program, &mut ledger, half, &position, || {
@@ -120,7 +126,7 @@ impl Recorder<'_> {
             promise: Promise::Changes(Changes {
                 doubt: doubt(&records, &ledger),
                 ledger,
-                command,
+                commands,
             }),
             records,
             settings: checked,
@@ -157,6 +163,46 @@ impl Recorder<'_> {
         }
     }
 
+    /// Makes tokens by the command line, beside the server.
+    fn commands(
+        &self,
+        program: &Program,
+        count: usize,
+        position: &(dyn Fn() -> u64 + Sync),
+    ) -> Result<Vec<CommandToken>, String> {
+        let path = "/api/users?service_user=false";
+        let answer = program.owner().try_send("GET", path, &[], b"");
+        let answer = answer.map_err(|error| format!("GET {path}: {error}"))?;
+        let people: serde_json::Value =
+            serde_json::from_slice(&answer.body).map_err(|error| error.to_string())?;
+        let owner = people[0]["id"].as_str().ok_or("there is no owner")?;
+        let settings = Settings {
+            binary: self.commands.clone(),
+            ..program.settings.clone()
+        };
+        let token = |_| {
+            let mut command = settings.command(&["token", "create", "--user", owner]);
+            let sent = position();
+            let ended = Running::spawn(&mut command)?.end()?;
+            let acknowledged = position();
+            let said = String::from_utf8_lossy(&ended.stdout);
+            let mut words = said.split_whitespace();
+            match words.find(|word| word.starts_with("nbp_")) {
+                Some(plain) if ended.status.success() => Ok(CommandToken {
+                    plain: plain.to_owned(),
+                    sent,
+                    acknowledged,
+                }),
+                _ => Err(format!(
+                    "token create: {}: {}",
+                    ended.status,
+                    String::from_utf8_lossy(&ended.stderr)
+                )),
+            }
+        };
+        (0..count).map(token).collect()
+    }
+
     fn arm(&self, control: &Control, action: Action) {
         let mut random = Random::new(self.seed, 77);
         let (files, nth) = match random.below(4) {
@@ -182,6 +228,17 @@ impl Recording {
         match &self.promise {
             Promise::Changes(changes) => changes.check(&program, position),
             Promise::TokenFile(token) => token.check(&program, position),
+        }
+    }
+
+    /// Where something that a single process promised was acknowledged, as lengths of the trace.
+    pub fn promises(&self) -> Vec<u64> {
+        match &self.promise {
+            Promise::Changes(changes) => {
+                let commands = changes.commands.iter();
+                commands.map(|command| command.acknowledged).collect()
+            }
+            Promise::TokenFile(_) => Vec::new(),
         }
     }
 
@@ -221,14 +278,16 @@ impl Changes {
             }),
             _ => looked,
         }?;
-        let door = |status| {
-            let what = "the token that a command made";
-            check::door(&program.owner(), what, &self.command.plain, status)
-        };
-        if self.command.acknowledged <= position {
-            door(200)?;
-        } else if position < self.command.sent {
-            door(401)?;
+        for (number, command) in self.commands.iter().enumerate() {
+            let door = |status| {
+                let what = format!("the token of command {number}");
+                check::door(&program.owner(), &what, &command.plain, status)
+            };
+            if command.acknowledged <= position {
+                door(200)?;
+            } else if position < command.sent {
+                door(401)?;
+            }
         }
         Ok(())
     }
@@ -236,41 +295,6 @@ impl Changes {
 
 fn look(program: &Program, expected: &[Expected]) -> Result<(), String> {
     check::everything(program, expected, &mut Trail::default()).map(drop)
-}
-
-/// Makes a token by the command line, beside the server.
-fn command_token(
-    program: &Program,
-    position: &(dyn Fn() -> u64 + Sync),
-) -> Result<CommandToken, String> {
-    let path = "/api/users?service_user=false";
-    let answer = program.owner().try_send("GET", path, &[], b"");
-    let answer = answer.map_err(|error| format!("GET {path}: {error}"))?;
-    let people: serde_json::Value =
-        serde_json::from_slice(&answer.body).map_err(|error| error.to_string())?;
-    let owner = people[0]["id"].as_str().ok_or("there is no owner")?;
-    let sent = position();
-    let mut command = program
-        .settings
-        .command(&["token", "create", "--user", owner]);
-    let ended = command.output().map_err(|error| error.to_string())?;
-    let acknowledged = position();
-    let said = String::from_utf8_lossy(&ended.stdout);
-    let plain = said
-        .split_whitespace()
-        .find(|word| word.starts_with("nbp_"));
-    match plain {
-        Some(plain) if ended.status.success() => Ok(CommandToken {
-            plain: plain.to_owned(),
-            sent,
-            acknowledged,
-        }),
-        _ => Err(format!(
-            "token create: {}: {}",
-            ended.status,
-            String::from_utf8_lossy(&ended.stderr)
-        )),
-    }
 }
 
 /// From before the first sync that failed to the first acknowledgement of what was sent after it.

@@ -18,6 +18,8 @@ pub struct Tally {
     pub states: u32,
     /// In how many the disk could have been found in another state too.
     pub uncertain: u32,
+    /// How many were cut at the very end of a promise of [`Recording::promises`].
+    pub promised: u32,
     /// What was lost, each with where the state is; the states are tried until there are so many.
     pub lost: Vec<String>,
 }
@@ -34,6 +36,13 @@ pub struct Replay<'a> {
     pub folder: PathBuf,
 }
 
+/// What came of one state.
+struct Tried {
+    is_uncertain: bool,
+    is_promised: bool,
+    lost: Option<String>,
+}
+
 impl Replay<'_> {
     /// Tries the states in turn over all recordings. `tell` is told how many are done.
     pub fn run(&self, tell: &(dyn Fn(u32) + Sync)) -> Result<Tally, String> {
@@ -45,11 +54,12 @@ impl Replay<'_> {
                 if number >= self.states {
                     break;
                 }
-                let (uncertain, lost) = self.state(number)?;
+                let tried = self.state(number)?;
                 let mut tally = tally.lock().unwrap();
                 tally.states += 1;
-                tally.uncertain += u32::from(uncertain);
-                tally.lost.extend(lost);
+                tally.uncertain += u32::from(tried.is_uncertain);
+                tally.promised += u32::from(tried.is_promised);
+                tally.lost.extend(tried.lost);
                 is_over.fetch_or(tally.lost.len() >= self.enough, Ordering::Relaxed);
                 tell(tally.states);
             }
@@ -63,16 +73,15 @@ impl Replay<'_> {
         Ok(tally.into_inner().unwrap())
     }
 
-    /// Tries one state: whether there were others, and what was lost in it.
-    fn state(&self, number: u32) -> Result<(bool, Option<String>), String> {
+    fn state(&self, number: u32) -> Result<Tried, String> {
         let recording = &self.recordings[number as usize % self.recordings.len()];
         let mut dice = Random::new(self.seed, u64::from(number) + 1);
-        let count = cut(&recording.records, &mut dice);
+        let promises = counts(recording);
+        let count = cut(&recording.records, &promises, &mut dice);
         let records = &recording.records[..count];
         let position = records.last().map_or(0, |record| record.end);
         let disk = Disk::replay(&recording.base, records, self.model, &mut dice);
         let state = disk.state(&mut dice);
-        let is_uncertain = !disk.is_certain();
         let folder = self.folder.join(format!("state-{number}"));
         let make = |folder: &Path| {
             std::fs::create_dir_all(folder)
@@ -100,14 +109,30 @@ impl Replay<'_> {
                 ))
             }
         };
-        Ok((is_uncertain, lost))
+        Ok(Tried {
+            is_uncertain: !disk.is_certain(),
+            is_promised: promises.contains(&count),
+            lost,
+        })
     }
 }
 
+/// How many records were there when a promise was acknowledged.
+fn counts(recording: &Recording) -> Vec<usize> {
+    let records = &recording.records;
+    let before = |at: u64| records.partition_point(|record| record.end <= at);
+    recording.promises().into_iter().map(before).collect()
+}
+
 /// How many records are on the disk's side of the cut: most often near where something becomes
-/// durable, or where the database itself is written.
-fn cut(records: &[Record], dice: &mut Random) -> usize {
-    let kind = dice.below(5);
+/// durable or is promised, or where the database itself is written.
+fn cut(records: &[Record], promises: &[usize], dice: &mut Random) -> usize {
+    let kind = dice.below(6);
+    if kind == 5 && !promises.is_empty() {
+        // At its end, or with one more record.
+        let count = dice.pick(promises) + dice.index(2);
+        return count.min(records.len());
+    }
     let is_wanted = |record: &Record| match (kind, &record.change) {
         (0, Change::Sync { .. }) => true,
         // Of other files than the log, which has most of them.
