@@ -141,15 +141,16 @@ impl Figures {
             "{} calls that change the disk, {} acknowledged changes, {} syncs of the database, {} syncs that failed",
             self.records, self.acknowledged, self.checkpoints, self.failures
         );
-        let found = |tally: &Tally| {
+        let found = |tally: &Tally, also: &str| {
             format!(
-                "{} states, {} of them of several possible, {} right behind the end of a command; in {} something was lost ({rate:.0} states/s)",
+                "{} states, {} of them of several possible, {} at the end of a command{also}; in {} something was lost ({rate:.0} states/s)",
                 tally.states,
                 tally.uncertain,
-                tally.promised,
+                tally.commands,
                 tally.lost.len()
             )
         };
+        let token_files = format!(", {} at that of a token's file", self.default.token_files);
         for lost in self.strict.lost.iter().take(3) {
             eprintln!("power, stricter model: {lost}");
         }
@@ -161,12 +162,12 @@ impl Figures {
             ),
             Row::new(
                 "power: cuts, names as in a journal",
-                found(&self.default),
+                found(&self.default, &token_files),
                 "nothing lost",
             ),
             Row::new(
                 "power: cuts, names durable by a sync of their folder only",
-                found(&self.strict),
+                found(&self.strict, ""),
                 "nothing lost",
             )
             .ok(self.strict.lost.is_empty()),
@@ -250,7 +251,8 @@ impl Tally {
     fn add(&mut self, other: Self) {
         self.states += other.states;
         self.uncertain += other.uncertain;
-        self.promised += other.promised;
+        self.commands += other.commands;
+        self.token_files += other.token_files;
         self.lost.extend(other.lost);
     }
 }

@@ -238,7 +238,7 @@ impl Recording {
                 let commands = changes.commands.iter();
                 commands.map(|command| command.acknowledged).collect()
             }
-            Promise::TokenFile(_) => Vec::new(),
+            Promise::TokenFile(token) => vec![token.ready],
         }
     }
 

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use crate::disk::{Disk, Names};
 use crate::random::Random;
-use crate::recording::Recording;
+use crate::recording::{Promise, Recording};
 use crate::trace::{Change, Record};
 
 const THREADS: u32 = 4;
@@ -18,8 +18,10 @@ pub struct Tally {
     pub states: u32,
     /// In how many the disk could have been found in another state too.
     pub uncertain: u32,
-    /// How many were cut at the very end of a promise of [`Recording::promises`].
-    pub promised: u32,
+    /// How many were cut at the very end of a command.
+    pub commands: u32,
+    /// How many were cut when a token's file had been promised, and the token not been used.
+    pub token_files: u32,
     /// What was lost, each with where the state is; the states are tried until there are so many.
     pub lost: Vec<String>,
 }
@@ -37,9 +39,10 @@ pub struct Replay<'a> {
 }
 
 /// What came of one state.
-struct Tried {
+struct Tried<'a> {
     is_uncertain: bool,
-    is_promised: bool,
+    /// It was cut at the very end of this.
+    promise: Option<&'a Promise>,
     lost: Option<String>,
 }
 
@@ -58,7 +61,11 @@ impl Replay<'_> {
                 let mut tally = tally.lock().unwrap();
                 tally.states += 1;
                 tally.uncertain += u32::from(tried.is_uncertain);
-                tally.promised += u32::from(tried.is_promised);
+                match tried.promise {
+                    Some(Promise::Changes(_)) => tally.commands += 1,
+                    Some(Promise::TokenFile(_)) => tally.token_files += 1,
+                    None => {}
+                }
                 tally.lost.extend(tried.lost);
                 is_over.fetch_or(tally.lost.len() >= self.enough, Ordering::Relaxed);
                 tell(tally.states);
@@ -73,7 +80,7 @@ impl Replay<'_> {
         Ok(tally.into_inner().unwrap())
     }
 
-    fn state(&self, number: u32) -> Result<Tried, String> {
+    fn state(&self, number: u32) -> Result<Tried<'_>, String> {
         let recording = &self.recordings[number as usize % self.recordings.len()];
         let mut dice = Random::new(self.seed, u64::from(number) + 1);
         let promises = counts(recording);
@@ -111,7 +118,7 @@ impl Replay<'_> {
         };
         Ok(Tried {
             is_uncertain: !disk.is_certain(),
-            is_promised: promises.contains(&count),
+            promise: promises.contains(&count).then_some(&recording.promise),
             lost,
         })
     }
