@@ -12,7 +12,7 @@ use crate::program::{Program, Running, Settings};
 use crate::random::Random;
 use crate::shim::{Action, Control, Fault, Shim, call, kind};
 use crate::token_file::TokenFile;
-use crate::trace::{self, Change, Record};
+use crate::trace::{self, Record};
 use crate::trail::Trail;
 
 const WRITERS: u64 = 4;
@@ -256,14 +256,14 @@ impl Recording {
             .records
             .iter()
             .filter(|record| record.name.ends_with(".db"));
-        let synced = Change::Sync { has_failed: false };
-        of_database.filter(|record| record.change == synced).count()
+        of_database
+            .filter(|record| record.change.sync_failed() == Some(false))
+            .count()
     }
 
     /// Syncs that failed.
     pub fn failures(&self) -> usize {
-        let failed = Change::Sync { has_failed: true };
-        let failures = self.records.iter().filter(|record| record.change == failed);
+        let failures = self.records.iter().filter(|record| has_failed(record));
         failures.count()
     }
 }
@@ -297,10 +297,13 @@ fn look(program: &Program, expected: &[Expected]) -> Result<(), String> {
     check::everything(program, expected, &mut Trail::default()).map(drop)
 }
 
+fn has_failed(record: &Record) -> bool {
+    record.change.sync_failed() == Some(true)
+}
+
 /// From before the first sync that failed to the first acknowledgement of what was sent after it.
 fn doubt(records: &[Record], ledger: &Ledger) -> Option<Doubt> {
-    let failed = Change::Sync { has_failed: true };
-    let at = records.iter().position(|record| record.change == failed)?;
+    let at = records.iter().position(has_failed)?;
     let from = at.checked_sub(1).map_or(0, |before| records[before].end);
     let entries = ledger.writers.iter().flat_map(|writer| &writer.journal);
     let later = entries.filter(|entry| entry.sent > from);

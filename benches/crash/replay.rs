@@ -140,12 +140,13 @@ fn cut(records: &[Record], promises: &[usize], dice: &mut Random) -> usize {
         let count = dice.pick(promises) + dice.index(2);
         return count.min(records.len());
     }
+    let is_sync = |record: &Record| record.change.sync_failed().is_some();
     let is_wanted = |record: &Record| match (kind, &record.change) {
-        (0, Change::Sync { .. }) => true,
+        (0, _) => is_sync(record),
         // Of other files than the log, which has most of them.
-        (1, Change::Sync { .. }) => !record.name.ends_with("-wal"),
+        (1, _) => is_sync(record) && !record.name.ends_with("-wal"),
         (2, Change::Write { .. } | Change::Truncate(_)) => record.name.ends_with(".db"),
-        (3, change) => !matches!(change, Change::Sync { .. } | Change::Write { .. }),
+        (3, change) => !is_sync(record) && !matches!(change, Change::Write { .. }),
         _ => false,
     };
     let wanted: Vec<usize> = (0..records.len())
