@@ -109,6 +109,7 @@ impl Figures {
                 seed,
                 states,
                 enough,
+                only_losses: false,
                 folder: run.folder.join(&name),
             };
             replay.run_telling(run, &|states| {
@@ -221,16 +222,23 @@ fn sight(run: &Run, shim: &Shim) -> Result<Vec<Row>, String> {
             seed: run.seed,
             states: SIGHT,
             enough: 1,
+            only_losses: true,
             folder,
         };
         let tally = replay.run_telling(run, &|states| format!("{states} states of {what}"))?;
         let Some(lost) = tally.lost.first() else {
+            let not_tried = tally.not_tried.first().map_or("", String::as_str);
             return Err(format!(
-                "the replay is blind: of {what} it saw no loss in {SIGHT} states"
+                "the replay is blind: of {what} it saw no loss in {SIGHT} states; {} were not tried: {not_tried}",
+                tally.not_tried.len()
             ));
         };
         eprintln!("  as it should be, {what}: {lost}");
-        let seen = format!("a loss after {} states", tally.states);
+        let seen = format!(
+            "a loss after {} states, {} of them not tried",
+            tally.states,
+            tally.not_tried.len()
+        );
         let asked = format!("a loss after at most {SIGHT}");
         Ok(Row::new(format!("power: {what}"), seen, asked))
     })
@@ -259,5 +267,6 @@ impl Tally {
         self.commands += other.commands;
         self.token_files += other.token_files;
         self.lost.extend(other.lost);
+        self.not_tried.extend(other.not_tried);
     }
 }

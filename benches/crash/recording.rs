@@ -65,6 +65,14 @@ pub enum Promise {
     TokenFile(TokenFile),
 }
 
+/// Why a state is not as it must be.
+pub enum Failed {
+    /// Something that must be there is not, or something that must not be there is.
+    Lost(String),
+    /// The program did not start, or gave no answer: this says nothing of what is on the disk.
+    NotTried(String),
+}
+
 pub struct Recording {
     pub title: String,
     pub base: Base,
@@ -223,12 +231,22 @@ impl Recorder<'_> {
 
 impl Recording {
     /// Starts the program on a state of the disk at a position; what must be there then is there.
-    pub fn check(&self, folder: &Path, position: u64) -> Result<(), String> {
-        let program = self.settings.on(folder).start()?;
-        match &self.promise {
+    pub fn check(&self, folder: &Path, position: u64) -> Result<(), Failed> {
+        let program = self.settings.on(folder).start();
+        let program = program.map_err(Failed::NotTried)?;
+        let look = || match &self.promise {
             Promise::Changes(changes) => changes.check(&program, position),
             Promise::TokenFile(token) => token.check(&program, position),
-        }
+        };
+        let Err(why) = look() else {
+            return Ok(());
+        };
+        // What is lost stays lost, before a server that is well; an answer that was only late comes now.
+        let is_lost = look().is_err() && is_well(&program);
+        Err(match is_lost {
+            true => Failed::Lost(why),
+            false => Failed::NotTried(why),
+        })
     }
 
     /// Where something that a single process promised was acknowledged, as lengths of the trace.
@@ -295,6 +313,11 @@ impl Changes {
 
 fn look(program: &Program, expected: &[Expected]) -> Result<(), String> {
     check::everything(program, expected, &mut Trail::default()).map(drop)
+}
+
+fn is_well(program: &Program) -> bool {
+    let answer = program.owner().try_send("GET", "/readyz", &[], b"");
+    answer.is_ok_and(|answer| answer.status == 200)
 }
 
 fn has_failed(record: &Record) -> bool {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use crate::disk::{Disk, Names};
 use crate::random::Random;
-use crate::recording::{Promise, Recording};
+use crate::recording::{Failed, Promise, Recording};
 use crate::trace::{Change, Record};
 
 const THREADS: u32 = 4;
@@ -24,6 +24,8 @@ pub struct Tally {
     pub token_files: u32,
     /// What was lost, each with where the state is; the states are tried until there are so many.
     pub lost: Vec<String>,
+    /// What says nothing of a loss, where only losses count.
+    pub not_tried: Vec<String>,
 }
 
 /// What is to be tried.
@@ -34,6 +36,8 @@ pub struct Replay<'a> {
     pub states: u32,
     /// It is over when so many were lost.
     pub enough: usize,
+    /// A state from which the program does not start, or gives no answer, is no loss. Else it is.
+    pub only_losses: bool,
     /// Each state gets a folder here.
     pub folder: PathBuf,
 }
@@ -43,7 +47,7 @@ struct Tried<'a> {
     is_uncertain: bool,
     /// It was cut at the very end of this.
     promise: Option<&'a Promise>,
-    lost: Option<String>,
+    failed: Option<Failed>,
 }
 
 impl Replay<'_> {
@@ -66,7 +70,11 @@ impl Replay<'_> {
                     Some(Promise::TokenFile(_)) => tally.token_files += 1,
                     None => {}
                 }
-                tally.lost.extend(tried.lost);
+                match tried.failed {
+                    Some(Failed::NotTried(why)) if self.only_losses => tally.not_tried.push(why),
+                    Some(Failed::NotTried(why) | Failed::Lost(why)) => tally.lost.push(why),
+                    None => {}
+                }
                 is_over.fetch_or(tally.lost.len() >= self.enough, Ordering::Relaxed);
                 tell(tally.states);
             }
@@ -99,27 +107,29 @@ impl Replay<'_> {
         make(&folder)?;
         let seen = recording.check(&folder, position);
         std::fs::remove_dir_all(&folder).map_err(|error| error.to_string())?;
-        let lost = match seen {
+        let told = |why: String| {
+            // The server has changed the files.
+            let kept = self.folder.join(format!("lost-{:?}-{number}", self.model));
+            make(&kept)?;
+            Ok::<_, String>(format!(
+                "{why}\n  after record {count} of {} ({:?}) of {}; the disk is in {}",
+                recording.records.len(),
+                records
+                    .last()
+                    .map(|record| (&record.name, short(&record.change))),
+                recording.title,
+                kept.display()
+            ))
+        };
+        let failed = match seen {
             Ok(()) => None,
-            Err(lost) => {
-                // The server has changed the files.
-                let kept = self.folder.join(format!("lost-{:?}-{number}", self.model));
-                make(&kept)?;
-                Some(format!(
-                    "{lost}\n  after record {count} of {} ({:?}) of {}; the disk is in {}",
-                    recording.records.len(),
-                    records
-                        .last()
-                        .map(|record| (&record.name, short(&record.change))),
-                    recording.title,
-                    kept.display()
-                ))
-            }
+            Err(Failed::Lost(why)) => Some(Failed::Lost(told(why)?)),
+            Err(Failed::NotTried(why)) => Some(Failed::NotTried(told(why)?)),
         };
         Ok(Tried {
             is_uncertain: !disk.is_certain(),
             promise: promises.contains(&count).then_some(&recording.promise),
-            lost,
+            failed,
         })
     }
 }
