@@ -43,7 +43,7 @@ impl Row {
     /// Two bars for a time: `wished` is for a machine of one's own, and what takes longer than `hard` is
     /// broken beside any other work.
     pub fn within(self, seen: Duration, wished: Duration, hard: Duration) -> Self {
-        let asked = format!("{} ({hard:?} beside other work)", self.asked);
+        let asked = format!("{} ({hard:.1?} beside other work)", self.asked);
         let row = Self { asked, ..self };
         row.in_time(seen <= wished).ok(seen <= hard)
     }
