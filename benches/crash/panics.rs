@@ -143,7 +143,8 @@ fn look(
     };
     loop {
         let text = client.try_send("GET", "/metrics", &[], b"");
-        let text = text.map_err(|error| format!("/metrics while it ends: {error}"))?;
+        let text =
+            text.map_err(|error| told(program, &format!("/metrics while it ends: {error}")))?;
         if text.text().contains("netbird_auth_writer_panics_total 1\n") {
             break;
         }
