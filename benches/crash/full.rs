@@ -3,20 +3,20 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use netbird_auth::clock::Timestamp;
 
 use crate::check;
-use crate::ends::attempt;
 use crate::lane;
 use crate::ledger::{Failure, Ledger};
 use crate::program::{Program, Settings};
 use crate::row::Row;
 use crate::run::Run;
 use crate::trail::Trail;
-use crate::vitals::{self, lives, newest_mark, told};
+use crate::vitals::{self, attempt, lives, newest_mark, told};
 
 /// KiB. SQLite's log alone would take twice as much before it is moved into the database.
 const SIZE: u32 = 2 * 1024;
@@ -26,80 +26,96 @@ const SIZES: [u32; 14] = [4, 8, 16, 24, 32, 48, 64, 80, 96, 128, 160, 192, 256, 
 /// Changes after the first 503.
 const MORE: u32 = 40;
 const MOST: u32 = 5_000;
-/// This program within a namespace of its own, in which it may mount.
+/// This program within a namespace of its own, in which it may mount: the folder that outlives it.
 const INSIDE: &str = "CRASH_MAY_MOUNT";
+/// `required` where it is a failure that nothing can be mounted.
+const REQUIRED: &str = "NETBIRD_AUTH_CRASH_TMPFS";
 
 pub fn run(run: &Run) -> Result<Vec<Row>, String> {
-    let place = run.new_folder("full")?;
-    match Tmpfs::mount(&place, SIZE) {
+    match Tmpfs::mount(&run.new_folder("full")?, SIZE) {
         Ok(disk) => {
-            let mut rows = vec![filled(run, disk)?];
-            rows.push(first_starts(run)?);
-            Ok(rows)
+            let filled = filled(run, &disk).inspect_err(|_| disk.keep(run))?;
+            drop(disk);
+            Ok(vec![filled, first_starts(run)?])
         }
-        Err(why) if std::env::var_os(INSIDE).is_some() => Ok(vec![skipped(&why)]),
-        Err(_) => Ok(within_a_namespace(run)),
+        Err(why) if std::env::var_os(INSIDE).is_some() => skipped(&why).map(|row| vec![row]),
+        Err(_) => within_a_namespace(run),
     }
 }
 
-fn skipped(why: &str) -> Row {
+/// Nothing was tried: told, and a failure where that is asked.
+fn skipped(why: &str) -> Result<Row, String> {
     let why = why.trim().replace(['\n', '|'], " ");
-    Row::new(
-        "full: a small disk",
-        format!("skipped: {why}"),
-        "a mount of a tmpfs",
-    )
-}
-
-/// Who is not root may mount in a namespace, where the system allows that.
-fn within_a_namespace(run: &Run) -> Vec<Row> {
-    let tried = std::env::current_exe().and_then(|myself| {
-        Command::new("unshare")
-            .arg("-rm")
-            .arg(myself)
-            .args([
-                "--bench",
-                "full",
-                "--seed",
-                &run.seed.to_string(),
-                "--binary",
-            ])
-            .arg(&run.binary)
-            .env(INSIDE, "1")
-            .output()
-    });
-    let output = match tried {
-        Ok(output) => output,
-        Err(error) => return vec![skipped(&format!("unshare: {error}"))],
-    };
-    let text = String::from_utf8_lossy(&output.stdout);
-    let rows: Vec<Row> = text
-        .lines()
-        .filter(|line| line.starts_with("| full"))
-        .filter_map(|line| {
-            let cells: Vec<&str> = line.split('|').map(str::trim).collect();
-            Some(
-                Row::new(*cells.get(1)?, *cells.get(2)?, *cells.get(3)?).ok(*cells.get(4)? == "ok"),
-            )
-        })
-        .collect();
-    match rows.is_empty() {
-        true => vec![skipped(&String::from_utf8_lossy(&output.stderr))],
-        false => rows,
+    if std::env::var(REQUIRED).as_deref() == Ok("required") {
+        return Err(format!("a tmpfs is required, and can't be mounted: {why}"));
     }
+    let seen = format!("skipped: {why}");
+    Ok(Row::new("full: a small disk", seen, "a mount of a tmpfs"))
 }
 
-fn filled(run: &Run, disk: Tmpfs) -> Result<Row, String> {
+/// Who is not root may mount in a namespace, where the system allows that. Only where it does not, this
+/// is skipped: whatever ends the program there before its table is a failure.
+fn within_a_namespace(run: &Run) -> Result<Vec<Row>, String> {
+    let unshare = |program: &Path| {
+        let mut command = Command::new("unshare");
+        command.arg("-rm").arg(program).env(INSIDE, &run.folder);
+        command
+    };
+    let said = |output: &Output| String::from_utf8_lossy(&output.stderr).into_owned();
+    match unshare(Path::new("true")).output() {
+        Ok(output) if output.status.success() => {}
+        Ok(output) => return skipped(&said(&output)).map(|row| vec![row]),
+        Err(error) => return skipped(&format!("unshare: {error}")).map(|row| vec![row]),
+    }
+    let myself = std::env::current_exe().map_err(|error| error.to_string())?;
+    let mut command = unshare(&myself);
+    command
+        .args(["--bench", "full", "--seed"])
+        .arg(run.seed.to_string());
+    let output = command.arg("--binary").arg(&run.binary).output();
+    let output = output.map_err(|error| format!("unshare: {error}"))?;
+    let table = String::from_utf8_lossy(&output.stdout);
+    let rows = table.lines().filter(|line| line.starts_with("| full"));
+    let rows: Option<Vec<Row>> = rows.map(row).collect();
+    let rows = rows.filter(|rows| !rows.is_empty()).ok_or_else(|| {
+        let status = output.status;
+        format!(
+            "within unshare it ended with {status}, and without a table:\n{}",
+            said(&output)
+        )
+    })?;
+    if !output.status.success() {
+        eprintln!("within unshare:\n{}", said(&output));
+    }
+    Ok(rows)
+}
+
+/// A line of the table, read back.
+fn row(line: &str) -> Option<Row> {
+    let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+    let &[_, what, seen, asked, word, _] = cells.as_slice() else {
+        return None;
+    };
+    let row = Row::new(what, seen, asked);
+    Some(match word {
+        "ok" => row,
+        "**SLOW**" => row.in_time(false),
+        _ => row.ok(false),
+    })
+}
+
+fn filled(run: &Run, disk: &Tmpfs) -> Result<Row, String> {
     let settings = Settings::new(run, &disk.path)?;
     let mut ledger = Ledger::new(run.seed, 3);
     let mut trail = Trail::default();
     let program = settings.start()?;
     // By the server's own files.
     let first = until_full(&program, &mut ledger)?;
-    vitals::wait_ill(&program, &["full"])?;
+    let mut telling = vitals::wait_ill(&program, &["full"])?;
     lives(&program)?;
     disk.resize(ROOM)?;
     let mut healing = vitals::wait_well(&program)?;
+    let mut marked = Duration::ZERO;
     check(&program, &mut ledger, &mut trail)?;
     lane::write(&program, &mut ledger, Failure::Stop, &|| false)?;
     check(&program, &mut ledger, &mut trail)?;
@@ -113,7 +129,7 @@ fn filled(run: &Run, disk: Tmpfs) -> Result<Row, String> {
         let seen = until_full(&program, &mut ledger)?;
         second = (second.0 + seen.0, second.1 + seen.1);
         let used = Timestamp::now();
-        vitals::wait_ill(&program, &["full"])?;
+        telling = telling.max(vitals::wait_ill(&program, &["full"])?);
         lives(&program)?;
         if is_killed {
             program.kill()?;
@@ -126,9 +142,10 @@ fn filled(run: &Run, disk: Tmpfs) -> Result<Row, String> {
         } else {
             remove(&filler)?;
             healing = healing.max(vitals::wait_well(&program)?);
-            vitals::wait(&program, "the marks are written", vitals::HEALING, || {
-                Ok((newest_mark(&settings, run)? >= used).then_some(()))
+            let marks = vitals::wait(&program, "the marks are written", || {
+                Ok(newest_mark(&settings)? >= used)
             })?;
+            marked = marked.max(marks);
         }
         check(&program, &mut ledger, &mut trail)?;
         lane::write(&program, &mut ledger, Failure::Stop, &|| false)?;
@@ -137,14 +154,22 @@ fn filled(run: &Run, disk: Tmpfs) -> Result<Row, String> {
     program.kill()?;
     check(&settings.start()?, &mut ledger, &mut trail)?;
     let seen = format!(
-        "by its own files: {} changes, then {} times 503; by another file: {}, {}; ready {healing:.1?} \
-         after there was room",
+        "by its own files: {} changes, then {} times 503; by another file: {}, {}; told after \
+         {telling:.1?}; ready {healing:.1?} after there was room",
         first.0, first.1, second.0, second.1
     );
     Ok(Row::new(
         format!("full: a disk of {SIZE} KiB, filled three times"),
         seen,
-        "503 and right answers at the door, it heals, nothing lost",
+        format!(
+            "503 and right answers at the door, it heals ≤ {:?}, nothing lost",
+            vitals::HEALING
+        ),
+    )
+    .within(
+        telling.max(healing).max(marked),
+        vitals::HEALING,
+        vitals::HANG,
     ))
 }
 
@@ -178,27 +203,13 @@ fn first_starts(run: &Run) -> Result<Row, String> {
     for size in SIZES {
         let at = |lost: String| format!("a first start on {size} KiB: {lost}");
         let disk = Tmpfs::mount(&run.new_folder(&format!("full-{size}"))?, size).map_err(at)?;
-        let settings = Settings::new(run, &disk.path)?;
-        match attempt(&settings).map_err(at)? {
-            Some(program) => {
-                lives(&program).map_err(at)?;
-                started += 1;
-            }
-            None => refused += 1,
+        let has_started = first_start(run, &disk)
+            .inspect_err(|_| disk.keep(run))
+            .map_err(at)?;
+        match has_started {
+            true => started += 1,
+            false => refused += 1,
         }
-        disk.resize(ROOM)?;
-        let program = settings.start().map_err(at)?;
-        let mut ledger = Ledger::new(run.seed, 1);
-        lane::write(&program, &mut ledger, Failure::Stop, &|| false).map_err(at)?;
-        check(&program, &mut ledger, &mut Trail::default()).map_err(at)?;
-        if ledger
-            .expected(0)
-            .iter()
-            .all(|one| one.state.users.is_empty())
-        {
-            return Err(at("there is room, and nothing is written".to_owned()));
-        }
-        program.kill()?;
     }
     let (least, most) = (SIZES[0], SIZES[SIZES.len() - 1]);
     Ok(Row::new(
@@ -207,6 +218,26 @@ fn first_starts(run: &Run) -> Result<Row, String> {
         "a working server, or a line with the file and the next step",
     )
     .ok(started > 0 && refused > 0))
+}
+
+/// Whether it started without room; with room it works.
+fn first_start(run: &Run, disk: &Tmpfs) -> Result<bool, String> {
+    let settings = Settings::new(run, &disk.path)?;
+    let has_started = match attempt(&settings)? {
+        Some(program) => lives(&program).map(|()| true)?,
+        None => false,
+    };
+    disk.resize(ROOM)?;
+    let program = settings.start()?;
+    let mut ledger = Ledger::new(run.seed, 1);
+    lane::write(&program, &mut ledger, Failure::Stop, &|| false)?;
+    check(&program, &mut ledger, &mut Trail::default())?;
+    let expected = ledger.expected(0);
+    if expected.iter().all(|one| one.state.users.is_empty()) {
+        return Err("there is room, and nothing is written".to_owned());
+    }
+    program.kill()?;
+    Ok(has_started)
 }
 
 /// Writes to the last byte.
@@ -246,7 +277,30 @@ impl Tmpfs {
     }
 
     fn resize(&self, size: u32) -> Result<(), String> {
-        mount(&["-o", &format!("remount,size={size}k")], &self.path)
+        let size = format!("remount,size={size}k");
+        // Named in full, or `mount` adds what the system shows of it, which a namespace may not ask for.
+        mount(&["-t", "tmpfs", "-o", &size, "tmpfs"], &self.path)
+    }
+
+    /// What was lost shows in the files, which end with the mount: a copy of them stays.
+    fn keep(&self, run: &Run) {
+        let kept = std::env::var_os(INSIDE).map_or_else(|| run.folder.clone(), PathBuf::from);
+        let kept = kept.join(format!("kept-{}", self.name()));
+        let copied = Command::new("cp")
+            .arg("-a")
+            .args([&self.path, &kept])
+            .output();
+        match copied {
+            Ok(copied) if copied.status.success() => {
+                eprintln!("full: a copy is in {}", kept.display())
+            }
+            other => eprintln!("full: no copy of {}: {other:?}", self.path.display()),
+        }
+    }
+
+    fn name(&self) -> String {
+        let name = self.path.file_name().unwrap_or_default();
+        name.to_string_lossy().into_owned()
     }
 }
 

@@ -3,24 +3,24 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use rustix::io::Errno;
 use rustix::process::Signal;
 
 use crate::check;
-use crate::faults::{ERRORS, Figures, PLACES, Place};
+use crate::faults::{Figures, PLACES, Place};
 use crate::ledger::{Failure, Ledger, Plan};
 use crate::program::{Program, Settings};
 use crate::random::Random;
 use crate::run::Run;
 use crate::shim::{Action, Control, Fault, Shim, call};
 use crate::trail::Trail;
-use crate::vitals::{self, lives, told};
+use crate::vitals::{self, HANG, lives, told};
 
 const WRITERS: u64 = 3;
 /// SQLite moves its log into the database every 1000 pages, and a change is about six.
 const MOST: u32 = 700;
 /// Changes after the failure has struck.
 const MORE: u32 = 30;
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What comes after the failure.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -37,19 +37,25 @@ enum End {
 const ENDS: [End; 4] = [End::Alone, End::AtOnce, End::Killed, End::KilledIll];
 
 /// How many calls of each place some hundred changes make.
-pub fn count(run: &Run, shim: &Shim) -> Result<Vec<u64>, String> {
+pub fn count(run: &Run, shim: &Shim) -> Result<[u64; PLACES.len()], String> {
     let (settings, control) = settings(run, shim, "count")?;
     let program = settings.start()?;
     let mut ledger = Ledger::new(run.seed, WRITERS);
-    let mut counts = Vec::new();
-    for place in &PLACES {
+    let mut counts = [0; PLACES.len()];
+    let is_one = |place: &Place| place.calls.is_power_of_two() && place.files.is_power_of_two();
+    for place in PLACES.iter().filter(|place| is_one(place)) {
         control.count(place.calls, place.files);
         let left = AtomicU32::new(MOST / 2);
         let goes_on = || left.fetch_sub(1, Ordering::Relaxed) > WRITERS as u32;
         write_while(&program, &mut ledger, Failure::Stop, &goes_on, || {
             lives(&program)
         })?;
-        counts.push(control.seen());
+        // The other places are made of these.
+        for (sum, other) in counts.iter_mut().zip(&PLACES) {
+            if place.calls & other.calls != 0 && place.files & other.files != 0 {
+                *sum += control.seen();
+            }
+        }
     }
     Ok(counts)
 }
@@ -118,16 +124,22 @@ impl Lane {
     }
 
     /// One failure of a place, of which a running server makes so many calls.
-    pub fn round(&mut self, place: &Place, calls: u64) -> Result<Figures, String> {
+    pub fn round(
+        &mut self,
+        place: &Place,
+        calls: u64,
+        error: Errno,
+        is_sticky: bool,
+    ) -> Result<Figures, String> {
         let end = *self.random.pick(&ENDS);
         let is_half = place.calls == call::WRITE && self.random.below(4) == 0;
         let fault = Fault {
             calls: place.calls,
             files: place.files,
             action: if is_half { Action::Half } else { Action::Fail },
-            error: *self.random.pick(&ERRORS),
-            nth: 1 + self.random.below(calls),
-            is_sticky: self.random.below(2) == 0,
+            error,
+            nth: 1 + self.random.below(calls.max(1)),
+            is_sticky,
         };
         let done = self.strike(fault, place.stops_writes && fault.is_sticky, end);
         done.map_err(|lost| {
@@ -137,8 +149,9 @@ impl Lane {
     }
 
     fn strike(&mut self, fault: Fault, must_tell: bool, end: End) -> Result<Figures, String> {
-        self.write_ill(fault, must_tell, end)?;
+        let telling = self.write_ill(fault, must_tell, end)?;
         let mut seen = Figures::of(&self.ledger, self.control.hits());
+        seen.telling = telling;
         match end {
             End::KilledIll => self.kill()?,
             End::Alone => {
@@ -174,8 +187,9 @@ impl Lane {
         Ok(seen)
     }
 
-    /// Writes until the failure has struck and a while longer, and looks at the server meanwhile.
-    fn write_ill(&mut self, fault: Fault, must_tell: bool, end: End) -> Result<(), String> {
+    /// Writes until the failure has struck and a while longer, and looks at the server meanwhile; how long
+    /// it took to tell.
+    fn write_ill(&mut self, fault: Fault, must_tell: bool, end: End) -> Result<Duration, String> {
         let (control, program) = (&self.control, &self.program);
         let (before, more) = (AtomicU32::new(0), AtomicU32::new(0));
         control.arm(fault);
@@ -190,19 +204,31 @@ impl Lane {
             _ => Failure::LookUp,
         };
         write_while(program, &mut self.ledger, failure, &goes_on, || {
-            let until = Instant::now() + PATIENCE;
+            let until = Instant::now() + 2 * HANG;
             while control.hits() == 0 && !is_over() {
                 lives(program)?;
+                vitals::pause();
                 if Instant::now() > until {
                     return Err("the writers hang".to_owned());
                 }
             }
             lives(program)?;
-            if must_tell && control.hits() > 0 {
-                vitals::wait_ill(program, &[])?;
-            }
-            lives(program)
+            let telling = match must_tell && control.hits() > 0 {
+                true => vitals::wait_ill(program, &[])?,
+                false => Duration::ZERO,
+            };
+            lives(program).map(|()| telling)
         })
+    }
+
+    /// The file and the next start, whatever the last round ended with: a healed server alone is no
+    /// evidence that all is on the disk.
+    pub fn finish(mut self) -> Result<(), String> {
+        let done = self.kill().and_then(|()| self.check());
+        done.map_err(|lost| told(&self.program, &format!("after the last round: {lost}")))?;
+        let expected = self.ledger.expected(u64::MAX);
+        self.program.stop()?;
+        check::file(&self.settings.database(), &expected, &mut self.trail).map(drop)
     }
 
     fn kill(&mut self) -> Result<(), String> {

@@ -2,15 +2,16 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::time::Duration;
 
 use crate::check::{self, door};
+use crate::lane;
 use crate::ledger::{Failure, Ledger};
 use crate::program::{Program, Settings};
 use crate::row::Row;
 use crate::run::Run;
 use crate::trail::Trail;
 use crate::vitals::{self, lives, told};
-use crate::{ends, lane};
 
 pub fn run(run: &Run) -> Result<Vec<Row>, String> {
     Ok(vec![deleted(run)?, replaced(run)?, second(run)?])
@@ -43,14 +44,14 @@ impl Site {
         Ok(self.ledger.acknowledged() - before)
     }
 
-    /// Nothing is acknowledged, and it is told why.
-    fn is_ill(&mut self) -> Result<(), String> {
+    /// Nothing is acknowledged, and it is told why; how long that took.
+    fn is_ill(&mut self) -> Result<Duration, String> {
         let written = self.write()?;
         if written > 0 {
             return Err(format!("{written} changes were acknowledged into the void"));
         }
-        vitals::wait_ill(&self.program, &["replaced or deleted"])?;
-        lives(&self.program)
+        let telling = vitals::wait_ill(&self.program, &["replaced or deleted"])?;
+        lives(&self.program).map(|()| telling)
     }
 
     fn check(&mut self) -> Result<(), String> {
@@ -72,7 +73,7 @@ fn deleted(run: &Run) -> Result<Row, String> {
     let kept = path.with_file_name("kept");
     io(fs::hard_link(&path, &kept))?;
     io(fs::remove_file(&path))?;
-    site.is_ill()?;
+    let telling = site.is_ill()?;
     if path.exists() {
         return Err("a deleted database was made anew".to_owned());
     }
@@ -88,7 +89,8 @@ fn deleted(run: &Run) -> Result<Row, String> {
         "locked: the database deleted",
         seen,
         "nothing acknowledged into the void",
-    ))
+    )
+    .in_time(telling.max(healing) <= vitals::HEALING))
 }
 
 /// Replaced by another good database of this program.
@@ -99,7 +101,7 @@ fn replaced(run: &Run) -> Result<Row, String> {
     let path = site.settings.database();
     io(fs::rename(other.database(), &path))?;
     let before = io(fs::read(&path))?;
-    site.is_ill()?;
+    let telling = site.is_ill()?;
     let former = site.settings.token.clone().unwrap_or_default();
     let ended = site.program.stop()?;
     if io(fs::read(&path))? != before {
@@ -125,7 +127,8 @@ fn replaced(run: &Run) -> Result<Row, String> {
         "locked: the database replaced",
         seen,
         "nothing acknowledged into the void",
-    ))
+    )
+    .in_time(telling <= vitals::HEALING))
 }
 
 /// A second server on the same file, by its name, by a link, and by another configuration.
@@ -147,7 +150,7 @@ fn second(run: &Run) -> Result<Row, String> {
         ("another configuration", other),
     ];
     for (name, settings) in &all {
-        match ends::attempt(settings) {
+        match vitals::attempt(settings) {
             Ok(None) => {}
             Ok(Some(_)) => return Err(format!("a second server by {name} has started")),
             Err(lost) => return Err(format!("a second server by {name}: {lost}")),

@@ -1,6 +1,7 @@
 //! One line of the table: what was tried, what was seen, what is asked, and whether it is so.
 
 use std::fmt;
+use std::time::Duration;
 
 /// `Display` is a line of the table.
 pub struct Row {
@@ -25,12 +26,26 @@ impl Row {
 
     /// Says whether what is asked was seen; without this it was.
     pub fn ok(self, is_ok: bool) -> Self {
-        Self { is_ok, ..self }
+        Self {
+            is_ok: self.is_ok && is_ok,
+            ..self
+        }
     }
 
     /// Says whether it was quick enough; without this it was.
     pub fn in_time(self, is_in_time: bool) -> Self {
-        Self { is_in_time, ..self }
+        Self {
+            is_in_time: self.is_in_time && is_in_time,
+            ..self
+        }
+    }
+
+    /// Two bars for a time: `wished` is for a machine of one's own, and what takes longer than `hard` is
+    /// broken beside any other work.
+    pub fn within(self, seen: Duration, wished: Duration, hard: Duration) -> Self {
+        let asked = format!("{} ({hard:.1?} beside other work)", self.asked);
+        let row = Self { asked, ..self };
+        row.in_time(seen <= wished).ok(seen <= hard)
     }
 }
 

@@ -1,9 +1,10 @@
 //! What every group is told, and what it may tell meanwhile.
 
-use std::cell::Cell;
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Between two lines of progress.
@@ -21,8 +22,8 @@ pub struct Run {
     pub folder: PathBuf,
     /// Other work goes on beside this: what is too slow is told, and no failure.
     pub is_busy: bool,
-    told: Cell<Instant>,
-    is_in_line: Cell<bool>,
+    told: Mutex<Instant>,
+    is_in_line: AtomicBool,
 }
 
 impl Run {
@@ -64,8 +65,8 @@ impl Run {
             rounds,
             is_busy,
             folder: folder.keep(),
-            told: Cell::new(Instant::now()),
-            is_in_line: Cell::new(false),
+            told: Mutex::new(Instant::now()),
+            is_in_line: AtomicBool::new(false),
         };
         Ok((run, groups))
     }
@@ -84,14 +85,15 @@ impl Run {
 
     /// Progress: on a terminal one line that is written anew, else a line every two seconds.
     pub fn tell(&self, text: &str) {
-        if self.told.get().elapsed() < EVERY {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.elapsed() < EVERY {
             return;
         }
-        self.told.set(Instant::now());
+        *told = Instant::now();
         let mut out = std::io::stderr();
         let _ = match out.is_terminal() {
             true => {
-                self.is_in_line.set(true);
+                self.is_in_line.store(true, Ordering::Relaxed);
                 write!(out, "\r\x1b[K  {text}")
             }
             false => writeln!(out, "  {text}"),
@@ -100,7 +102,7 @@ impl Run {
 
     /// Ends the line of [`Run::tell`], if there is one.
     pub fn end_of_line(&self) {
-        if self.is_in_line.take() {
+        if self.is_in_line.swap(false, Ordering::Relaxed) {
             eprintln!();
         }
     }

@@ -9,10 +9,11 @@ use serde_json::Value;
 
 use crate::check::door;
 use crate::program::{Program, Settings, new_token};
-use crate::run::Run;
 
-/// The server tries a write of its own each second.
+/// Asked where it tells a trouble, and its end: the server tries a write of its own each second.
 pub const HEALING: Duration = Duration::from_secs(5);
+/// Nothing takes so long unless it hangs, beside other work neither.
+pub const HANG: Duration = Duration::from_secs(60);
 
 /// Known tokens pass, unknown ones don't, and the process says that it lives.
 pub fn lives(program: &Program) -> Result<(), String> {
@@ -31,6 +32,27 @@ pub fn lives(program: &Program) -> Result<(), String> {
     alive().map_err(|lost| told(program, &lost))
 }
 
+/// A server that starts, or that ends with a reason.
+pub fn attempt(settings: &Settings) -> Result<Option<Program>, String> {
+    let mut program = settings.spawn()?;
+    let Err(not_ready) = program.wait_ready() else {
+        return Ok(Some(program));
+    };
+    let ended = program.end().map_err(|_| not_ready)?;
+    let reason = ended.log.last().cloned().unwrap_or_default();
+    let names = reason.contains(&*settings.folder.to_string_lossy());
+    let next = reason
+        .rsplit_once("; ")
+        .is_some_and(|(_, step)| step.contains(' '));
+    match ended.status.code() {
+        Some(1) if names && next => Ok(None),
+        _ => Err(format!(
+            "the start ended with {}, and its last line lacks the file or the next step: {reason:?}",
+            ended.status
+        )),
+    }
+}
+
 /// `None` where `/readyz` says 200, else the words of its 503.
 pub fn trouble(program: &Program) -> Result<Option<String>, String> {
     match status(program, "/readyz").map_err(|lost| told(program, &lost))? {
@@ -40,39 +62,34 @@ pub fn trouble(program: &Program) -> Result<Option<String>, String> {
     }
 }
 
-/// Waits for `/readyz` to be 503, with these words.
-pub fn wait_ill(program: &Program, words: &[&str]) -> Result<String, String> {
-    wait(program, "/readyz tells the trouble", HEALING, || {
-        let said = trouble(program)?;
-        Ok(said.filter(|said| words.is_empty() || words.iter().any(|word| said.contains(word))))
+/// Waits for `/readyz` to be 503, with these words; how long that took.
+pub fn wait_ill(program: &Program, words: &[&str]) -> Result<Duration, String> {
+    wait(program, "/readyz tells the trouble", || {
+        let is_told =
+            |said: String| words.is_empty() || words.iter().any(|word| said.contains(word));
+        Ok(trouble(program)?.is_some_and(is_told))
     })
 }
 
 /// Waits for `/readyz` to be 200; how long that took.
 pub fn wait_well(program: &Program) -> Result<Duration, String> {
-    let since = Instant::now();
-    wait(program, "ready again", HEALING, || {
-        Ok(trouble(program)?.is_none().then(|| since.elapsed()))
-    })
+    wait(program, "ready again", || Ok(trouble(program)?.is_none()))
 }
 
-/// Asks again and again.
-pub fn wait<T>(
+/// Asks again and again until it is so; how long that took.
+pub fn wait(
     program: &Program,
     what: &str,
-    within: Duration,
-    mut ask: impl FnMut() -> Result<Option<T>, String>,
-) -> Result<T, String> {
-    let until = Instant::now() + within;
-    loop {
-        if let Some(answer) = ask()? {
-            return Ok(answer);
-        }
-        if Instant::now() > until {
-            return Err(told(program, &format!("in vain for {within:?}: {what}")));
+    mut is_so: impl FnMut() -> Result<bool, String>,
+) -> Result<Duration, String> {
+    let since = Instant::now();
+    while !is_so()? {
+        if since.elapsed() > HANG {
+            return Err(told(program, &format!("in vain for {HANG:?}: {what}")));
         }
         pause();
     }
+    Ok(since.elapsed())
 }
 
 /// Leaves the processor to the server.
@@ -107,8 +124,10 @@ fn status(program: &Program, path: &str) -> Result<(u16, String), String> {
 }
 
 /// When a token was last used, as the file says. In a copy: whoever opens the file itself may change it.
-pub fn newest_mark(settings: &Settings, run: &Run) -> Result<Timestamp, String> {
-    let copy = run.new_folder("copy")?.join("test.db");
+pub fn newest_mark(settings: &Settings) -> Result<Timestamp, String> {
+    let folder = settings.folder.with_file_name("copy");
+    std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    let copy = folder.join("test.db");
     for suffix in ["", "-wal"] {
         let of = |path: &Path| format!("{}{suffix}", path.display());
         let _ = std::fs::remove_file(of(&copy));
