@@ -91,9 +91,11 @@ pub fn run(run: &Run) -> Result<Vec<Row>, String> {
                 "p50 {:.2?}, p99 {:.2?}, all 200; before p50 {:.2?}, p99 {:.2?}",
                 during.p50, during.p99, before.p50, before.p99
             ),
-            "p99 ≤ twice that before, no other status",
+            format!("p99 ≤ twice that before, p50 ≤ {HARD:?} beside other work; no other status"),
         )
-        .within(during.p99, 2 * before.p99, HARD),
+        .in_time(during.p99 <= 2 * before.p99)
+        // One that waits for the lock makes half of them wait.
+        .ok(during.p50 <= HARD),
         Row::new(
             "stall: resident memory",
             format!(
