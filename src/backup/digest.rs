@@ -119,7 +119,7 @@ pub(super) fn write(file: &Path, hash: &Hash) -> Result<(), StoreError> {
     fs::rename(&unfinished, &path)
         .map_err(io(&path))
         .inspect_err(|_| drop(fs::remove_file(&unfinished)))?;
-    sync_directory(&path)
+    sync_directory(&path).inspect_err(|_| drop(fs::remove_file(&path)))
 }
 
 /// The digest that stands beside a backup. Its name for the file is not looked at: files are renamed.

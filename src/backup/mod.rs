@@ -45,12 +45,14 @@ pub enum BackupError {
     #[error("{}: a write-ahead log, so the file beside it is not all of its database; make a backup of that with 'netbird-auth backup'", .0.display())]
     HasLog(PathBuf),
     /// The database is the restored one, and the last sync failed.
-    #[error("restored, but the disk failed before it was sure{}: look at the disk, and restore once more ({source})", former_text(.former.as_deref()))]
+    #[error("{}: restored{}, but that may not be on the disk yet: restore once more when it is well ({source})", .database.display(), former_text(.former.as_deref()))]
     NotSynced {
+        /// The database.
+        database: PathBuf,
         /// Where the former database is, if there was one.
         former: Option<PathBuf>,
         /// What the disk says.
-        source: StoreError,
+        source: Box<StoreError>,
     },
     /// The database was to be restored from itself.
     #[error("{}: this is the database itself; name a backup", .0.display())]

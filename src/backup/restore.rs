@@ -83,7 +83,11 @@ pub fn restore(
     fs::rename(&prepared, database).map_err(io(database))?;
     match sync_directory(database) {
         Ok(()) => Ok(Restored { contents, former }),
-        Err(source) => Err(BackupError::NotSynced { former, source }),
+        Err(source) => Err(BackupError::NotSynced {
+            database: database.clone(),
+            former,
+            source: Box::new(source),
+        }),
     }
 }
 
