@@ -7,6 +7,7 @@ use ipnet::IpNet;
 use tokio::sync::Mutex;
 
 use crate::backup;
+use crate::config::Limits;
 use crate::error::ApiError;
 use crate::forward::ForwardAuth;
 use crate::index::Index;
@@ -33,6 +34,8 @@ pub struct App {
     pub forward_auth: ForwardAuth,
     /// Its headers, made once.
     pub identity_headers: IdentityHeaderNames,
+    /// What a request may cost.
+    pub limits: Limits,
     /// Counters.
     pub metrics: Metrics,
     /// Whose `X-Forwarded-For` is believed.

@@ -57,6 +57,9 @@ pub enum AuthFault {
     UnknownUser,
 }
 
+/// Of what is no request.
+pub const UNREADABLE: &str = "the request can't be read";
+
 /// An answer that is not a success.
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
@@ -90,12 +93,21 @@ pub enum ApiError {
     /// 412.
     #[error("setup was done already")]
     SetupDone,
+    /// 408: what did not arrive in its time.
+    #[error("{0} did not arrive in time")]
+    Timeout(&'static str),
     /// 413.
-    #[error("the body is larger than 64 KiB")]
+    #[error("the body is larger than the server takes")]
     TooLarge,
+    /// 414: the path or the query.
+    #[error("the {0} is longer than the server takes")]
+    UriTooLong(&'static str),
     /// 422: read, and wrong.
     #[error("{0}")]
     Invalid(Cow<'static, str>),
+    /// 431.
+    #[error("the request's head is larger than the server takes")]
+    HeadTooLarge,
     /// 500: a bug.
     #[error("internal error")]
     Internal,
@@ -162,7 +174,10 @@ impl ApiError {
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::SetupDone => StatusCode::PRECONDITION_FAILED,
+            Self::Timeout(_) => StatusCode::REQUEST_TIMEOUT,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UriTooLong(_) => StatusCode::URI_TOO_LONG,
+            Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Unavailable | Self::NotReady(_) => StatusCode::SERVICE_UNAVAILABLE,
@@ -198,7 +213,10 @@ impl ApiError {
             Self::Method(_) => "method not allowed",
             Self::Conflict(_) => "conflict",
             Self::SetupDone => "setup done",
+            Self::Timeout(_) => "timeout",
             Self::TooLarge => "body too large",
+            Self::UriTooLong(_) => "uri too long",
+            Self::HeadTooLarge => "head too large",
             Self::Invalid(_) => "invalid",
             Self::Internal => "internal error",
             Self::Unavailable => "database unavailable",

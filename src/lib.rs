@@ -32,6 +32,7 @@ pub mod writer;
 pub mod metrics;
 pub mod answer;
 pub mod error;
+pub mod connection;
 pub mod app;
 pub mod auth;
 pub mod view;

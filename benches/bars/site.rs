@@ -11,7 +11,7 @@ use actix_web::middleware::from_fn;
 use actix_web::{HttpResponse, HttpServer, web};
 use netbird_auth::api;
 use netbird_auth::app::{App, IdentityHeaderNames};
-use netbird_auth::config::{self, Environment};
+use netbird_auth::config::{self, Environment, Limits};
 use netbird_auth::index::Index;
 use netbird_auth::issuers::Issuers;
 use netbird_auth::jwt::IssuerSet;
@@ -156,6 +156,7 @@ fn app(folder: &Path, database: &Path, settings: &str) -> (Arc<App>, WriterThrea
         trusted_proxies: config.server.trusted_proxies,
         cors_origins: Vec::new(),
         netbird_messages: false,
+        limits: Limits::default(),
     };
     (Arc::new(app), thread)
 }
@@ -194,7 +195,7 @@ fn serve(
         // From here on as `server::run` has it, but for `/caller`.
         actix_web::App::new()
             .app_data(data_of_whole.clone())
-            .app_data(web::PayloadConfig::new(api::LONGEST_BODY))
+            .app_data(web::PayloadConfig::new(64 * 1024))
             .wrap(from_fn(api::respond))
             .configure(api::configure)
             .route("/caller", caller())

@@ -12,8 +12,7 @@ mod tokens;
 mod users;
 mod verify;
 
-pub use body::LONGEST_BODY;
-pub use respond::respond;
+pub use respond::{refused, respond};
 
 use actix_web::guard::GuardContext;
 use actix_web::http::Method;

@@ -1,15 +1,20 @@
 //! What every answer goes through: its id, CORS, errors put into words, panics, counters, the log.
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
-use actix_web::body::{BoxBody, MessageBody};
+use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::uri::PathAndQuery;
 use actix_web::http::{ConnectionType, Method, StatusCode, Version};
 use actix_web::middleware::Next;
+use actix_web::web::Bytes;
 use actix_web::{Error, HttpResponse, web};
 use futures_util::FutureExt;
 
@@ -17,7 +22,9 @@ use super::client::client;
 use super::verify::PATH as VERIFY;
 use crate::app::App;
 use crate::clock::Timestamp;
-use crate::error::ApiError;
+use crate::config::Limits;
+use crate::connection::{Running, Watch};
+use crate::error::{ApiError, UNREADABLE};
 use crate::xid::Xid;
 
 /// A path in more encodings than this over one another is not looked through for the log.
@@ -41,6 +48,7 @@ pub async fn respond(
     let Some(app) = request.app_data::<web::Data<Arc<App>>>().cloned() else {
         return Err(ApiError::Internal.into());
     };
+    let running = request.conn_data::<Rc<Watch>>().map(Watch::begin);
     let id = Xid::new(Timestamp::now());
     let extra = Extra {
         id,
@@ -54,6 +62,13 @@ pub async fn respond(
         return Ok(request.into_response(answer));
     }
     let is_old = request.version() < Version::HTTP_11;
+    if let Err(error) = within(&app.limits, &request) {
+        let (request, _) = request.into_parts();
+        let response = ServiceResponse::from_err(error, request);
+        let mut response = refuse(&app, response, id);
+        extra.put_on(response.headers_mut());
+        return Ok(response);
+    }
     // A panic takes the request along. Of an address without a path nothing is told.
     let verb = request.method().clone();
     let place = request.uri().path_and_query().cloned();
@@ -84,13 +99,77 @@ pub async fn respond(
         response
     };
     extra.put_on(response.headers_mut());
+    if status == StatusCode::REQUEST_TIMEOUT {
+        // What is left of the request is no next one.
+        let head = response.response_mut().head_mut();
+        head.set_connection_type(ConnectionType::Close);
+    }
     if is_old {
         // A list of unknown length ends with the connection: HTTP/1.0 knows no chunks (RFC 9112 §6.1).
         let head = response.response_mut().head_mut();
         head.no_chunking(true);
         head.set_connection_type(ConnectionType::Close);
     }
-    Ok(response)
+    Ok(match response.response().body().size() {
+        BodySize::Stream => response.map_body(|_, body| {
+            WhileSent {
+                body,
+                _running: running,
+            }
+            .boxed()
+        }),
+        // All of it goes out with the head.
+        _ => response,
+    })
+}
+
+/// The parts of a request's head within their limits.
+fn within(limits: &Limits, request: &ServiceRequest) -> Result<(), ApiError> {
+    let uri = request.uri();
+    let (path, query) = (uri.path().len(), uri.query().map_or(0, str::len));
+    // As they were sent: name, colon, space, value, end of the line.
+    let headers = request.headers().iter();
+    let headers: usize = headers
+        .map(|(name, value)| name.as_str().len() + value.len() + 4)
+        .sum();
+    match () {
+        () if path > limits.path_bytes => Err(ApiError::UriTooLong("path")),
+        () if query > limits.query_bytes => Err(ApiError::UriTooLong("query")),
+        () if path + query + headers > limits.head_bytes => Err(ApiError::HeadTooLarge),
+        () => Ok(()),
+    }
+}
+
+/// A body that is made while it is sent: until its end the request is not answered.
+struct WhileSent {
+    body: BoxBody,
+    _running: Option<Running>,
+}
+
+impl MessageBody for WhileSent {
+    type Error = <BoxBody as MessageBody>::Error;
+
+    fn size(&self) -> BodySize {
+        self.body.size()
+    }
+
+    fn poll_next(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        Pin::new(&mut self.get_mut().body).poll_next(cx)
+    }
+}
+
+/// What became no request: it is counted, and the log has a line.
+pub fn refused(app: &App, peer: Option<IpAddr>, error: &ApiError) {
+    let (status, reason) = (error.status().as_u16(), error.metric_reason());
+    app.metrics.not_passed(status, reason);
+    let client = peer.map_or_else(|| "unknown".to_owned(), |peer| peer.to_string());
+    log::info!(
+        "client.address" = client, "http.status" = status, "reason" = error.to_string();
+        "request refused"
+    );
 }
 
 /// Puts the error's answer in place of actix's, counts it and logs it.
@@ -189,7 +268,7 @@ fn of_status(status: StatusCode) -> ApiError {
         StatusCode::PAYLOAD_TOO_LARGE => ApiError::TooLarge,
         StatusCode::SERVICE_UNAVAILABLE => ApiError::Unavailable,
         status if status.is_server_error() => ApiError::Internal,
-        _ => ApiError::BadRequest("the request can't be read".into()),
+        _ => ApiError::BadRequest(UNREADABLE.into()),
     }
 }
 

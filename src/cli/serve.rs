@@ -29,6 +29,7 @@ use crate::metrics::Metrics;
 use crate::server::{self, Listeners};
 use crate::store::{self, Presence, Readers, Retention, ServerLock, StoreError, Work};
 use crate::writer::{Start, Writer, WriterThread};
+use rustix::process::{Resource, Rlimit};
 
 /// How long the start waits for a database that another program has locked.
 const START_PATIENCE: Duration = Duration::from_millis(500);
@@ -239,6 +240,7 @@ fn open(
         identity_headers: IdentityHeaderNames::of(&config.forward_auth)
             .ok_or_else(|| Failure::Usage("a name in [forward_auth] is no header".to_owned()))?,
         forward_auth: config.forward_auth.clone(),
+        limits: config.limits.clone(),
         trusted_proxies: config.server.trusted_proxies.clone(),
         cors_origins: config.cors.origins.clone(),
         netbird_messages: config.compat.netbird_messages,
@@ -308,7 +310,34 @@ fn bind(config: &Config) -> Result<Listeners, Failure> {
             .map(|address| listen(address, "[metrics] listen"))
             .transpose()?,
         workers: config.server.workers,
+        connections: connections(&config.limits)?,
     })
+}
+
+/// As many as files may be open, of which a connection is one, but for those of everything else.
+fn connections(limits: &config::Limits) -> Result<usize, Failure> {
+    const ELSE: u64 = 64;
+    let files = rustix::process::getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: files.maximum,
+        ..files
+    };
+    // What a shell gives is made for commands, not for servers.
+    let files = match rustix::process::setrlimit(Resource::Nofile, raised) {
+        Ok(()) => raised,
+        Err(_) => files,
+    };
+    let files = files.current.unwrap_or(u64::MAX);
+    let possible = usize::try_from(files.saturating_sub(ELSE)).unwrap_or(usize::MAX);
+    let possible = possible.clamp(1, 1_000_000);
+    match limits.connections {
+        0 => Ok(possible),
+        wanted if wanted <= possible => Ok(wanted),
+        wanted => Err(Failure::Failed(format!(
+            "[limits] connections = {wanted}, but only {files} files may be open here: raise that limit \
+             (LimitNOFILE= of systemd, ulimit -n), or lower the setting"
+        ))),
+    }
 }
 
 fn shown(address: std::io::Result<SocketAddr>) -> String {

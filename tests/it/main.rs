@@ -54,6 +54,7 @@ mod jwt_settings;
 mod jwt_told;
 mod jwt_trouble;
 mod layers;
+mod limits;
 mod operations;
 mod permissions;
 mod proxies;
