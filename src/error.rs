@@ -66,6 +66,9 @@ pub enum ApiError {
     /// 400: the request can't be read.
     #[error("{0}")]
     BadRequest(Cow<'static, str>),
+    /// 400: the body ended too early, or its chunks are none.
+    #[error("the body did not arrive whole")]
+    Broken,
     /// 400: the body can't be read.
     #[error(transparent)]
     Json(#[from] JsonFault),
@@ -167,7 +170,7 @@ impl ApiError {
     /// The status.
     pub const fn status(&self) -> StatusCode {
         match self {
-            Self::BadRequest(_) | Self::Json(_) => StatusCode::BAD_REQUEST,
+            Self::BadRequest(_) | Self::Broken | Self::Json(_) => StatusCode::BAD_REQUEST,
             Self::Unauthorized(_) => StatusCode::UNAUTHORIZED,
             Self::Forbidden(_) | Self::Original(_) | Self::NotAdmitted(_) => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
@@ -184,10 +187,22 @@ impl ApiError {
         }
     }
 
+    /// Whether it is of a request that no client sends who means well, or whose connection is too bad.
+    pub const fn is_hostile(&self) -> bool {
+        matches!(
+            self,
+            Self::Broken
+                | Self::Timeout(_)
+                | Self::TooLarge
+                | Self::UriTooLong(_)
+                | Self::HeadTooLarge
+        )
+    }
+
     /// A word for the metrics that says why: one of few, never of the request.
     pub const fn metric_reason(&self) -> &'static str {
         match self {
-            Self::BadRequest(_) => "bad request",
+            Self::BadRequest(_) | Self::Broken => "bad request",
             Self::Json(_) => "bad json",
             Self::Unauthorized(fault) => match fault {
                 AuthFault::Missing => "missing credentials",

@@ -35,7 +35,7 @@ impl FromRequest for Body {
                 Err(_) => Err(ApiError::Timeout("the body")),
                 Ok(Err(error)) => Err(match error.as_error::<PayloadError>() {
                     Some(PayloadError::Overflow) => ApiError::TooLarge,
-                    _ => ApiError::BadRequest("the body did not arrive whole".into()),
+                    _ => ApiError::Broken,
                 }),
             }
         })

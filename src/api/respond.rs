@@ -190,6 +190,7 @@ fn refuse(app: &App, response: ServiceResponse, id: Xid) -> ServiceResponse {
     app.metrics.not_passed(status, reason);
     let level = match status {
         401 | 403 => log::Level::Info,
+        _ if error.is_hostile() => log::Level::Info,
         500.. => log::Level::Warn,
         _ => log::Level::Debug,
     };

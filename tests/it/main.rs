@@ -35,6 +35,7 @@ mod events;
 mod exit_codes;
 mod first_start;
 mod follow;
+mod framing;
 mod index;
 mod jwt_checks;
 mod jwt_claims;
