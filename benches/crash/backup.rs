@@ -11,7 +11,7 @@ use crate::cuts::Traced;
 use crate::each_call::{Attempt, Files, at_each_call, files};
 use crate::ledger::{Expected, Failure, Ledger, Plan};
 use crate::load;
-use crate::program::{Program, Settings};
+use crate::program::{Program, Running, Settings};
 use crate::row::Row;
 use crate::run::Run;
 use crate::shim::Shim;
@@ -34,11 +34,7 @@ pub fn run(run: &Run) -> Result<Vec<Row>, String> {
 
 /// Makes a backup by the command.
 pub fn make(settings: &Settings, file: &Path) -> Result<Output, String> {
-    let mut command = settings.command(&["backup"]);
-    command
-        .arg(file)
-        .output()
-        .map_err(|error| error.to_string())
+    Running::spawn(settings.command(&["backup"]).arg(file))?.end()
 }
 
 pub fn digest_of(file: &Path) -> PathBuf {

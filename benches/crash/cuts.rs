@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::disk::{Base, Disk, Names, State};
 use crate::each_call::{Files, files, put};
-use crate::program::Settings;
+use crate::program::{Running, Settings};
 use crate::random::Random;
 use crate::shim::Shim;
 use crate::trace::{self, Record};
@@ -44,8 +44,7 @@ impl Traced {
         for (name, value) in shim.environment(&disk, Some(&path), None) {
             settings = settings.with(name, value);
         }
-        let output = settings.command(arguments).output();
-        let output = output.map_err(|error| error.to_string())?;
+        let output = Running::spawn(&mut settings.command(arguments))?.end()?;
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr);
             return Err(format!("{arguments:?}: {}: {said}", output.status));

@@ -16,7 +16,7 @@ use crate::trace::{Change, FileNumber, Record};
 /// When a name (a creation, a rename, a link, a removal) is durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Names {
-    /// In order, with any later sync of anything, as the journals of ext4 and xfs do it.
+    /// In order, with any later fsync of anything, as the journals of ext4 and xfs do it.
     Journaled,
     /// With a sync of its folder only; until then each by itself.
     Strict,
@@ -140,12 +140,20 @@ impl<'t> Disk<'t> {
                     self.nodes[node].pending.push(&record.change);
                 }
             }
-            Change::Sync { has_failed } => self.sync(record, node, *has_failed, dice),
+            Change::Sync { has_failed } => {
+                self.sync_data(node, *has_failed, dice);
+                if !has_failed {
+                    self.sync_names(record, node);
+                }
+            }
+            // It need not bring the names along, not even the file's own: they wait for an fsync.
+            Change::DataSync { has_failed } => self.sync_data(node, *has_failed, dice),
             _ => self.pending.push(NameChange { record, node }),
         }
     }
 
-    fn sync(&mut self, record: &Record, node: usize, has_failed: bool, dice: &mut Random) {
+    /// Makes durable what is in a file, and how long it is.
+    fn sync_data(&mut self, node: usize, has_failed: bool, dice: &mut Random) {
         let node = &mut self.nodes[node];
         let pending = std::mem::take(&mut node.pending);
         if has_failed {
@@ -159,7 +167,10 @@ impl<'t> Disk<'t> {
                 _ => {}
             }
         }
-        let is_folder = node.is_folder;
+    }
+
+    fn sync_names(&mut self, record: &Record, node: usize) {
+        let is_folder = self.nodes[node].is_folder;
         let mut uncertain = Vec::new();
         for change in std::mem::take(&mut self.pending) {
             let is_durable = match self.model {

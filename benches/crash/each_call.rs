@@ -130,7 +130,7 @@ impl Tally {
     }
 }
 
-/// Counts the calls of a quiet attempt, then makes one for each call and each thing that can happen
+/// Counts the calls of quiet attempts, then makes one for each call and each thing that can happen
 /// to it, on so many threads. An attempt says in words what it came to, or what was lost.
 pub fn at_each_call(
     run: &Run,
@@ -165,10 +165,13 @@ pub fn at_each_call(
         nth: u64::MAX,
         is_sticky: false,
     };
-    if one("quiet".to_owned(), fault)?.1 == 0 {
+    // One attempt may make more calls than another: each makes as many as the lesser of two.
+    let quiet = |number| one(format!("quiet-{number}"), fault).map(|(_, seen, _)| seen);
+    let least = quiet(1)?.min(quiet(2)?);
+    if least == 0 {
         return Err(format!("{what}: the shim saw no call"));
     }
-    // As long as there is such a call: one attempt may make more of them than another.
+    // And on, as long as there is such a call.
     let (next, is_over, calls) = (AtomicU64::new(0), AtomicBool::new(false), AtomicU64::new(0));
     let tally = Mutex::new(Tally::default());
     let work = || -> Result<(), String> {
@@ -184,9 +187,14 @@ pub fn at_each_call(
             };
             let name = format!("{action:?}-{}-at-{nth}", error.raw_os_error());
             let (outcome, _, was_hit) =
-                one(name, fault).inspect_err(|_| is_over.store(true, Ordering::Relaxed))?;
+                one(name.clone(), fault).inspect_err(|_| is_over.store(true, Ordering::Relaxed))?;
             if !was_hit {
                 is_over.store(true, Ordering::Relaxed);
+                if nth <= least {
+                    return Err(format!(
+                        "{what}: {name} struck nothing, and quiet attempts make {least} calls"
+                    ));
+                }
                 break;
             }
             calls.fetch_max(nth, Ordering::Relaxed);

@@ -2,14 +2,14 @@
 //! a database is of one version or the next, never between, and no row is lost.
 
 use std::path::Path;
-use std::process::{Output, Stdio};
+use std::process::Output;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::check;
 use crate::cuts::Traced;
 use crate::each_call::{Attempt, Tally, at_each_call, files, put};
-use crate::program::Settings;
+use crate::program::{Running, Settings};
 use crate::row::Row;
 use crate::run::Run;
 use crate::shim::Shim;
@@ -184,17 +184,12 @@ impl Migrations {
             };
             put(&folder, &older.files);
             let settings = self.settings.on(&folder);
-            let commands = (0..3).map(|_| {
-                let mut command = settings.command(&COMMAND);
-                command
-                    .stdout(Stdio::piped())
-                    .stderr(Stdio::piped())
-                    .spawn()
-            });
             let mut program = settings.spawn()?;
-            for command in commands.collect::<Vec<_>>() {
-                let output = command.and_then(|command| command.wait_with_output());
-                let output = output.map_err(|error| error.to_string())?;
+            let commands = (0..3).map(|_| Running::spawn(&mut settings.command(&COMMAND)));
+            // All at once; those that are left behind by an error are killed.
+            let commands = commands.collect::<Result<Vec<_>, String>>()?;
+            for command in commands {
+                let output = command.end()?;
                 if !output.status.success() {
                     return Err(format!(
                         "round {round}: {}",
@@ -261,8 +256,5 @@ impl Migrations {
 }
 
 fn command(settings: &Settings) -> Result<Output, String> {
-    settings
-        .command(&COMMAND)
-        .output()
-        .map_err(|error| error.to_string())
+    Running::spawn(&mut settings.command(&COMMAND))?.end()
 }

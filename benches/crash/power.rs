@@ -58,7 +58,7 @@ pub fn run(run: &Run) -> Result<Vec<Row>, String> {
         figures.round(run, &shim, round, states, wanted)?;
         round += 1;
     }
-    rows.extend(figures.rows());
+    rows.extend(figures.rows(wanted >= STATES));
     Ok(rows)
 }
 
@@ -81,6 +81,7 @@ impl Figures {
             let recorder = Recorder {
                 shim,
                 settings: settings.clone(),
+                commands: run.binary.clone(),
                 seed: seed.wrapping_add(number as u64),
                 with_first_start: *with_first_start,
                 failure: with_failure.then_some(Action::Fail),
@@ -108,6 +109,7 @@ impl Figures {
                 seed,
                 states,
                 enough,
+                only_losses: false,
                 folder: run.folder.join(&name),
             };
             replay.run_telling(run, &|states| {
@@ -134,20 +136,25 @@ impl Figures {
         self.failures += recording.failures();
     }
 
-    fn rows(self) -> Vec<Row> {
+    /// The usual number of states must have seen everything that there is to be seen.
+    fn rows(self, is_full: bool) -> Vec<Row> {
+        let has_all = self.failures > 0 && self.checkpoints > 0;
+        let is_sighted = |tally: &Tally| tally.uncertain > 0 && tally.commands > 0;
         let rate = f64::from(self.default.states + self.strict.states) / self.time.as_secs_f64();
         let traced = format!(
             "{} calls that change the disk, {} acknowledged changes, {} syncs of the database, {} syncs that failed",
             self.records, self.acknowledged, self.checkpoints, self.failures
         );
-        let found = |tally: &Tally| {
+        let found = |tally: &Tally, also: &str| {
             format!(
-                "{} states, {} of them of several possible; in {} something was lost ({rate:.0} states/s)",
+                "{} states, {} of them of several possible, {} at the end of a command{also}; in {} something was lost ({rate:.0} states/s)",
                 tally.states,
                 tally.uncertain,
+                tally.commands,
                 tally.lost.len()
             )
         };
+        let token_files = format!(", {} at that of a token's file", self.default.token_files);
         for lost in self.strict.lost.iter().take(3) {
             eprintln!("power, stricter model: {lost}");
         }
@@ -155,19 +162,21 @@ impl Figures {
             Row::new(
                 format!("power: {} traces", self.recordings),
                 traced,
-                "new ones in each run",
-            ),
+                "new ones in each run, with failed syncs and with syncs of the database",
+            )
+            .ok(has_all || !is_full),
             Row::new(
                 "power: cuts, names as in a journal",
-                found(&self.default),
-                "nothing lost",
-            ),
+                found(&self.default, &token_files),
+                "nothing lost; some of each kind",
+            )
+            .ok(!is_full || (is_sighted(&self.default) && self.default.token_files > 0)),
             Row::new(
                 "power: cuts, names durable by a sync of their folder only",
-                found(&self.strict),
-                "nothing lost",
+                found(&self.strict, ""),
+                "nothing lost; some of each kind",
             )
-            .ok(self.strict.lost.is_empty()),
+            .ok(self.strict.lost.is_empty() && (!is_full || is_sighted(&self.strict))),
         ]
     }
 }
@@ -176,25 +185,31 @@ impl Figures {
 fn sight(run: &Run, shim: &Shim) -> Result<Vec<Row>, String> {
     let folder = run.new_folder("power/sight")?;
     let checked = Settings::new(run, &folder)?;
-    let weaker = folder.join("weaker");
-    let places = weaken(&run.binary, &weaker)?;
-    let weaker = Settings {
-        binary: weaker,
-        ..checked.clone()
-    };
+    let weaker = || folder.join("weaker");
+    let places = weaken(&run.binary, &weaker())?;
     eprintln!("  synchronous=NORMAL in a copy of the program, at {places:?}");
-    let liar = (checked.clone(), Some(Action::Lie));
+    let full = || run.binary.clone();
     [
-        ("a program with synchronous=NORMAL", (weaker, None)),
-        ("a disk that lies about one sync of the log", liar),
+        ("a program with synchronous=NORMAL", weaker(), full(), None),
+        ("commands with synchronous=NORMAL", full(), weaker(), None),
+        (
+            "a disk that lies about one sync of the log",
+            full(),
+            full(),
+            Some(Action::Lie),
+        ),
     ]
     .into_iter()
-    .map(|(what, (settings, failure))| {
-        let name = failure.map_or("normal", |_| "lie");
-        let folder = run.new_folder(&format!("power/sight/{name}"))?;
+    .enumerate()
+    .map(|(number, (what, binary, commands, failure))| {
+        let folder = run.new_folder(&format!("power/sight/{number}"))?;
         let recorder = Recorder {
             shim,
-            settings,
+            settings: Settings {
+                binary,
+                ..checked.clone()
+            },
+            commands,
             seed: run.seed,
             with_first_start: false,
             failure,
@@ -207,16 +222,23 @@ fn sight(run: &Run, shim: &Shim) -> Result<Vec<Row>, String> {
             seed: run.seed,
             states: SIGHT,
             enough: 1,
+            only_losses: true,
             folder,
         };
         let tally = replay.run_telling(run, &|states| format!("{states} states of {what}"))?;
         let Some(lost) = tally.lost.first() else {
+            let not_tried = tally.not_tried.first().map_or("", String::as_str);
             return Err(format!(
-                "the replay is blind: of {what} it saw no loss in {SIGHT} states"
+                "the replay is blind: of {what} it saw no loss in {SIGHT} states; {} were not tried: {not_tried}",
+                tally.not_tried.len()
             ));
         };
         eprintln!("  as it should be, {what}: {lost}");
-        let seen = format!("a loss after {} states", tally.states);
+        let seen = format!(
+            "a loss after {} states, {} of them not tried",
+            tally.states,
+            tally.not_tried.len()
+        );
         let asked = format!("a loss after at most {SIGHT}");
         Ok(Row::new(format!("power: {what}"), seen, asked))
     })
@@ -242,6 +264,9 @@ impl Tally {
     fn add(&mut self, other: Self) {
         self.states += other.states;
         self.uncertain += other.uncertain;
+        self.commands += other.commands;
+        self.token_files += other.token_files;
         self.lost.extend(other.lost);
+        self.not_tried.extend(other.not_tried);
     }
 }

@@ -15,6 +15,10 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::http::Client;
 use crate::run::Run;
 
+mod running;
+
+pub use running::Running;
+
 /// Nothing takes so long unless it hangs.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -114,6 +118,15 @@ impl Settings {
         let mut program = self.spawn()?;
         program.wait_ready()?;
         Ok(program)
+    }
+
+    /// A start that must not succeed, and its end. A server that is ready is an error, and killed.
+    pub fn start_in_vain(&self) -> Result<Ended, String> {
+        let mut program = self.spawn()?;
+        match program.wait_ready() {
+            Ok(()) => Err(format!("it starts:\n{}", program.log().join("\n"))),
+            Err(_) => program.end(),
+        }
     }
 }
 

@@ -76,6 +76,7 @@ fn cases() -> Vec<Case> {
     use Change::{Create, MakeFolder, Truncate, Unlink};
     let synced = Change::Sync { has_failed: false };
     let failed = Change::Sync { has_failed: true };
+    let synced_data = Change::DataSync { has_failed: false };
     let made = |file, name| {
         [
             (file, name, Create),
@@ -173,6 +174,38 @@ fn cases() -> Vec<Case> {
             steps: with(vec![(1, "f", rename("g")), (1, "g", synced.clone())]),
             journaled: &["g=a"],
             strict: &["f=a", "g=a"],
+        },
+        Case {
+            title: "fdatasync makes what is in a file durable, and how long it is",
+            steps: with(vec![
+                (1, "f", write(0, "xx")),
+                (1, "f", synced_data.clone()),
+                (1, "f", Truncate(0)),
+            ]),
+            journaled: &["f=x", "f="],
+            strict: &["f=x", "f="],
+        },
+        Case {
+            title: "fdatasync makes no name durable",
+            steps: with(vec![
+                (2, "g", Create),
+                (2, "g", write(0, "x")),
+                (2, "g", synced_data.clone()),
+                (1, "f", Unlink),
+                (2, "g", synced_data),
+            ]),
+            journaled: &["f=a", "f=a g=x", "g=x"],
+            strict: &["f=a", "f=a g=x", "g=x", ""],
+        },
+        Case {
+            title: "no later sync mends an fdatasync that failed",
+            steps: with(vec![
+                (1, "f", write(0, "x")),
+                (1, "f", Change::DataSync { has_failed: true }),
+                (1, "f", synced.clone()),
+            ]),
+            journaled: &["f=a", "f=x"],
+            strict: &["f=a", "f=x"],
         },
         Case {
             title: "a sync that fails makes no name durable",

@@ -1,6 +1,6 @@
 //! A trace of the real program at work, and what it acknowledged at which length of the trace.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::io::Errno;
@@ -8,22 +8,26 @@ use rustix::io::Errno;
 use crate::check;
 use crate::disk::Base;
 use crate::ledger::{Expected, Failure, Ledger, Plan};
-use crate::program::{Program, Settings};
+use crate::program::{Program, Running, Settings};
 use crate::random::Random;
 use crate::shim::{Action, Control, Fault, Shim, call, kind};
 use crate::token_file::TokenFile;
-use crate::trace::{self, Change, Record};
+use crate::trace::{self, Record};
 use crate::trail::Trail;
 
 const WRITERS: u64 = 4;
 /// SQLite moves its log into the database every 1000 pages, and a change is about six.
 const CHANGES: u32 = 800;
+/// Commands in a row, while nobody else writes.
+const COMMANDS: usize = 6;
 
 /// What is recorded, and how.
 pub struct Recorder<'a> {
     pub shim: &'a Shim,
     /// Of the program that is recorded.
     pub settings: Settings,
+    /// Those of its commands may be of another program.
+    pub commands: PathBuf,
     pub seed: u64,
     /// The trace begins before there is a database, not after the first start.
     pub with_first_start: bool,
@@ -51,7 +55,7 @@ struct Doubt {
 /// The changes that were made while it was recorded.
 pub struct Changes {
     ledger: Ledger,
-    command: CommandToken,
+    commands: Vec<CommandToken>,
     doubt: Option<Doubt>,
 }
 
@@ -59,6 +63,14 @@ pub struct Changes {
 pub enum Promise {
     Changes(Changes),
     TokenFile(TokenFile),
+}
+
+/// Why a state is not as it must be.
+pub enum Failed {
+    /// Something that must be there is not, or something that must not be there is.
+    Lost(String),
+    /// The program did not start, or gave no answer: this says nothing of what is on the disk.
+    NotTried(String),
 }
 
 pub struct Recording {
@@ -96,9 +108,11 @@ impl Recorder<'_> {
 
         let program = settings.start()?;
         let half = self.changes / 2;
-        let command = self.write(&program, &mut ledger, half, &position, || {
-            command_token(&program, &position)
+        let mut commands = self.write(&program, &mut ledger, half, &position, || {
+            self.commands(&program, 1, &position)
         })?;
+        // Beside others their syncs would do, where a command makes none of its own.
+        commands.extend(self.commands(&program, COMMANDS, &position)?);
         program.stop()?;
         let program = settings.start()?;
         self.write(&program, &mut ledger, half, &position, || {
@@ -120,7 +134,7 @@ impl Recorder<'_> {
             promise: Promise::Changes(Changes {
                 doubt: doubt(&records, &ledger),
                 ledger,
-                command,
+                commands,
             }),
             records,
             settings: checked,
@@ -157,6 +171,46 @@ impl Recorder<'_> {
         }
     }
 
+    /// Makes tokens by the command line, beside the server.
+    fn commands(
+        &self,
+        program: &Program,
+        count: usize,
+        position: &(dyn Fn() -> u64 + Sync),
+    ) -> Result<Vec<CommandToken>, String> {
+        let path = "/api/users?service_user=false";
+        let answer = program.owner().try_send("GET", path, &[], b"");
+        let answer = answer.map_err(|error| format!("GET {path}: {error}"))?;
+        let people: serde_json::Value =
+            serde_json::from_slice(&answer.body).map_err(|error| error.to_string())?;
+        let owner = people[0]["id"].as_str().ok_or("there is no owner")?;
+        let settings = Settings {
+            binary: self.commands.clone(),
+            ..program.settings.clone()
+        };
+        let token = |_| {
+            let mut command = settings.command(&["token", "create", "--user", owner]);
+            let sent = position();
+            let ended = Running::spawn(&mut command)?.end()?;
+            let acknowledged = position();
+            let said = String::from_utf8_lossy(&ended.stdout);
+            let mut words = said.split_whitespace();
+            match words.find(|word| word.starts_with("nbp_")) {
+                Some(plain) if ended.status.success() => Ok(CommandToken {
+                    plain: plain.to_owned(),
+                    sent,
+                    acknowledged,
+                }),
+                _ => Err(format!(
+                    "token create: {}: {}",
+                    ended.status,
+                    String::from_utf8_lossy(&ended.stderr)
+                )),
+            }
+        };
+        (0..count).map(token).collect()
+    }
+
     fn arm(&self, control: &Control, action: Action) {
         let mut random = Random::new(self.seed, 77);
         let (files, nth) = match random.below(4) {
@@ -177,11 +231,32 @@ impl Recorder<'_> {
 
 impl Recording {
     /// Starts the program on a state of the disk at a position; what must be there then is there.
-    pub fn check(&self, folder: &Path, position: u64) -> Result<(), String> {
-        let program = self.settings.on(folder).start()?;
-        match &self.promise {
+    pub fn check(&self, folder: &Path, position: u64) -> Result<(), Failed> {
+        let program = self.settings.on(folder).start();
+        let program = program.map_err(Failed::NotTried)?;
+        let look = || match &self.promise {
             Promise::Changes(changes) => changes.check(&program, position),
             Promise::TokenFile(token) => token.check(&program, position),
+        };
+        let Err(why) = look() else {
+            return Ok(());
+        };
+        // What is lost stays lost, before a server that is well; an answer that was only late comes now.
+        let is_lost = look().is_err() && is_well(&program);
+        Err(match is_lost {
+            true => Failed::Lost(why),
+            false => Failed::NotTried(why),
+        })
+    }
+
+    /// Where something that a single process promised was acknowledged, as lengths of the trace.
+    pub fn promises(&self) -> Vec<u64> {
+        match &self.promise {
+            Promise::Changes(changes) => {
+                let commands = changes.commands.iter();
+                commands.map(|command| command.acknowledged).collect()
+            }
+            Promise::TokenFile(token) => vec![token.ready],
         }
     }
 
@@ -199,14 +274,14 @@ impl Recording {
             .records
             .iter()
             .filter(|record| record.name.ends_with(".db"));
-        let synced = Change::Sync { has_failed: false };
-        of_database.filter(|record| record.change == synced).count()
+        of_database
+            .filter(|record| record.change.sync_failed() == Some(false))
+            .count()
     }
 
     /// Syncs that failed.
     pub fn failures(&self) -> usize {
-        let failed = Change::Sync { has_failed: true };
-        let failures = self.records.iter().filter(|record| record.change == failed);
+        let failures = self.records.iter().filter(|record| has_failed(record));
         failures.count()
     }
 }
@@ -221,14 +296,16 @@ impl Changes {
             }),
             _ => looked,
         }?;
-        let door = |status| {
-            let what = "the token that a command made";
-            check::door(&program.owner(), what, &self.command.plain, status)
-        };
-        if self.command.acknowledged <= position {
-            door(200)?;
-        } else if position < self.command.sent {
-            door(401)?;
+        for (number, command) in self.commands.iter().enumerate() {
+            let door = |status| {
+                let what = format!("the token of command {number}");
+                check::door(&program.owner(), &what, &command.plain, status)
+            };
+            if command.acknowledged <= position {
+                door(200)?;
+            } else if position < command.sent {
+                door(401)?;
+            }
         }
         Ok(())
     }
@@ -238,45 +315,18 @@ fn look(program: &Program, expected: &[Expected]) -> Result<(), String> {
     check::everything(program, expected, &mut Trail::default()).map(drop)
 }
 
-/// Makes a token by the command line, beside the server.
-fn command_token(
-    program: &Program,
-    position: &(dyn Fn() -> u64 + Sync),
-) -> Result<CommandToken, String> {
-    let path = "/api/users?service_user=false";
-    let answer = program.owner().try_send("GET", path, &[], b"");
-    let answer = answer.map_err(|error| format!("GET {path}: {error}"))?;
-    let people: serde_json::Value =
-        serde_json::from_slice(&answer.body).map_err(|error| error.to_string())?;
-    let owner = people[0]["id"].as_str().ok_or("there is no owner")?;
-    let sent = position();
-    let mut command = program
-        .settings
-        .command(&["token", "create", "--user", owner]);
-    let ended = command.output().map_err(|error| error.to_string())?;
-    let acknowledged = position();
-    let said = String::from_utf8_lossy(&ended.stdout);
-    let plain = said
-        .split_whitespace()
-        .find(|word| word.starts_with("nbp_"));
-    match plain {
-        Some(plain) if ended.status.success() => Ok(CommandToken {
-            plain: plain.to_owned(),
-            sent,
-            acknowledged,
-        }),
-        _ => Err(format!(
-            "token create: {}: {}",
-            ended.status,
-            String::from_utf8_lossy(&ended.stderr)
-        )),
-    }
+fn is_well(program: &Program) -> bool {
+    let answer = program.owner().try_send("GET", "/readyz", &[], b"");
+    answer.is_ok_and(|answer| answer.status == 200)
+}
+
+fn has_failed(record: &Record) -> bool {
+    record.change.sync_failed() == Some(true)
 }
 
 /// From before the first sync that failed to the first acknowledgement of what was sent after it.
 fn doubt(records: &[Record], ledger: &Ledger) -> Option<Doubt> {
-    let failed = Change::Sync { has_failed: true };
-    let at = records.iter().position(|record| record.change == failed)?;
+    let at = records.iter().position(has_failed)?;
     let from = at.checked_sub(1).map_or(0, |before| records[before].end);
     let entries = ledger.writers.iter().flat_map(|writer| &writer.journal);
     let later = entries.filter(|entry| entry.sent > from);

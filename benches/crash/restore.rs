@@ -11,7 +11,7 @@ use crate::check;
 use crate::cuts::Traced;
 use crate::each_call::{Attempt, Files, at_each_call, files, put};
 use crate::ledger::Expected;
-use crate::program::Settings;
+use crate::program::{Running, Settings};
 use crate::row::Row;
 use crate::run::Run;
 use crate::shim::Shim;
@@ -171,11 +171,16 @@ impl Before {
     /// Nothing starts without a database; the next restore comes to its end, and both databases have
     /// all their rows.
     fn goes_on(&self, settings: &Settings, place: Place) -> Result<(), String> {
-        let text = |error: std::io::Error| error.to_string();
         if place == Place::None {
-            let output = settings.command(&["serve"]).output().map_err(text)?;
-            if output.status.code() != Some(1) || !said(&output).contains(REFUSED) {
-                return Err(format!("without a database it starts: {}", said(&output)));
+            let start = settings.start_in_vain();
+            let ended = start.map_err(|lost| format!("without a database {lost}"))?;
+            let reason = ended.log.last().is_some_and(|line| line.contains(REFUSED));
+            if ended.status.code() != Some(1) || !reason {
+                return Err(format!(
+                    "without a database its start ends with {}, and its last line does not say why:\n{}",
+                    ended.status,
+                    ended.log.join("\n")
+                ));
             }
         }
         let output = restore(settings)?;
@@ -261,8 +266,7 @@ impl Place {
 }
 
 fn restore(settings: &Settings) -> Result<Output, String> {
-    let mut command = settings.command(&["restore", NAME]);
-    command.output().map_err(|error| error.to_string())
+    Running::spawn(&mut settings.command(&["restore", NAME]))?.end()
 }
 
 fn said(output: &Output) -> String {

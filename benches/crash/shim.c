@@ -52,6 +52,8 @@ int open(const char *name, int flags, ...)
     return openat(AT_FDCWD, name, flags, mode);
 }
 int open64(const char *, int, ...) __attribute__((alias("open")));
+int creat(const char *name, mode_t mode) { return openat(AT_FDCWD, name, O_CREAT | O_WRONLY | O_TRUNC, mode); }
+int creat64(const char *, mode_t) __attribute__((alias("creat")));
 
 ssize_t pwrite(int fd, const void *data, size_t size, off_t at)
 {
@@ -106,17 +108,18 @@ int ftruncate(int fd, off_t length)
 }
 int ftruncate64(int, off_t) __attribute__((alias("ftruncate")));
 
-static int sync_by(long call, int fd)
+/* fdatasync makes no name durable: it has a kind of its own. */
+static int sync_by(int kind, long call, int fd)
 {
     struct file file;
     if (!of_descriptor(fd, &file)) return syscall(call, fd);
     enum verdict verdict = begin(CALL_SYNC, file.class);
     int result = verdict == FAIL || verdict == LIE ? -1 : syscall(call, fd);
-    append(SYNC, &file, result ? errno : 0, 0, file.name, strlen(file.name), "");
+    append(kind, &file, result ? errno : 0, 0, file.name, strlen(file.name), "");
     return end(verdict, verdict == LIE ? 0 : result);
 }
-int fsync(int fd) { return sync_by(SYS_fsync, fd); }
-int fdatasync(int fd) { return sync_by(SYS_fdatasync, fd); }
+int fsync(int fd) { return sync_by(SYNC, SYS_fsync, fd); }
+int fdatasync(int fd) { return sync_by(DATASYNC, SYS_fdatasync, fd); }
 
 /* A call with two names. */
 static int pair(int kind, uint32_t kind_of_call, long call, int old_at, const char *old, int new_at, const char *new, int flags)
@@ -216,3 +219,25 @@ int fallocate(int fd, int mode, off_t at, off_t size) { return blind("fallocate"
 int fallocate64(int, int, off_t, off_t) __attribute__((alias("fallocate")));
 int posix_fallocate(int fd, off_t at, off_t size) { return fallocate(fd, 0, at, size) ? errno : 0; }
 int posix_fallocate64(int, off_t, off_t) __attribute__((alias("posix_fallocate")));
+ssize_t pwritev2(int fd, const struct iovec *parts, int count, off_t at, int flags)
+{
+    return blind("pwritev2", fd, syscall(SYS_pwritev2, fd, parts, count, (long)at, 0L, flags));
+}
+ssize_t pwritev64v2(int, const struct iovec *, int, off_t, int) __attribute__((alias("pwritev2")));
+#ifdef SYS_sync_file_range
+int sync_file_range(int fd, off_t at, off_t size, unsigned flags) { return blind("sync_file_range", fd, syscall(SYS_sync_file_range, fd, at, size, flags)); }
+#endif
+
+static long blind_name(const char *call, const char *name, long result)
+{
+    int before = errno, fd = syscall(SYS_openat, AT_FDCWD, name, O_PATH | O_CLOEXEC);
+    blind(call, fd, result);
+    if (fd >= 0) syscall(SYS_close, fd);
+    errno = before;
+    return result;
+}
+int truncate(const char *name, off_t length) { return blind_name("truncate", name, syscall(SYS_truncate, name, length)); }
+int truncate64(const char *, off_t) __attribute__((alias("truncate")));
+/* These sync the watched files too, wherever the descriptor is. */
+int syncfs(int fd) { return blind_name("syncfs", folder, syscall(SYS_syncfs, fd)); }
+void sync(void) { blind_name("sync", folder, syscall(SYS_sync)); }

@@ -23,14 +23,15 @@
 #include <unistd.h>
 
 /* Kinds of records; trace.rs has the same numbers. */
-enum { CREATE = 1, WRITE, TRUNCATE, SYNC, RENAME, UNLINK, LINK, MKDIR, UNMODELLED };
+enum { CREATE = 1, WRITE, TRUNCATE, SYNC, RENAME, UNLINK, LINK, MKDIR, UNMODELLED, DATASYNC };
 
 /* A record, followed by `first` and `second` bytes: names relative to the folder ("" is the folder
- * itself). CREATE, MKDIR, UNLINK, SYNC, TRUNCATE: name. RENAME, LINK: old and new name. WRITE: the
+ * itself). CREATE, MKDIR, UNLINK, SYNC, DATASYNC,
+ * TRUNCATE: name. RENAME, LINK: old and new name. WRITE: the
  * bytes, then the name. UNMODELLED: the call, then the name. */
 struct record {
     uint32_t length;         /* of all of it */
-    uint16_t kind, error;    /* errno of a SYNC that failed, else 0 */
+    uint16_t kind, error;    /* errno of a SYNC or DATASYNC that failed, else 0 */
     uint64_t device, inode;  /* of the file */
     uint64_t offset;         /* WRITE: where; TRUNCATE: the new length */
     uint32_t first, second;

@@ -15,7 +15,7 @@ use crate::trail::Trail;
 pub struct TokenFile {
     plain: String,
     /// The server was ready, and the file is there.
-    ready: u64,
+    pub ready: u64,
     /// The token was about to be used: from here on the file may go.
     used: u64,
 }
@@ -54,7 +54,8 @@ impl TokenFile {
     /// The program was started on a state of the disk at a position.
     pub fn check(&self, program: &Program, position: u64) -> Result<(), String> {
         let folder = &program.settings.folder;
-        if (self.ready..self.used).contains(&position) && read(folder)? != self.plain {
+        // Nothing need have been written in between: then it is one position.
+        if (self.ready..=self.used).contains(&position) && read(folder)? != self.plain {
             return Err("the file has another token than before the power cut".to_owned());
         }
         let plain = match position < self.ready {

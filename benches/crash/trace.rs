@@ -22,12 +22,35 @@ pub struct Record {
 pub enum Change {
     Create,
     MakeFolder,
-    Write { at: u64, data: Box<[u8]> },
+    Write {
+        at: u64,
+        data: Box<[u8]>,
+    },
     Truncate(u64),
-    Sync { has_failed: bool },
-    Rename { to: String },
-    Link { to: String },
+    Sync {
+        has_failed: bool,
+    },
+    /// Of what is in the file, and no names.
+    DataSync {
+        has_failed: bool,
+    },
+    Rename {
+        to: String,
+    },
+    Link {
+        to: String,
+    },
     Unlink,
+}
+
+impl Change {
+    /// Of a sync of either kind, whether it failed.
+    pub fn sync_failed(&self) -> Option<bool> {
+        match self {
+            Self::Sync { has_failed } | Self::DataSync { has_failed } => Some(*has_failed),
+            _ => None,
+        }
+    }
 }
 
 /// As in `struct record`.
@@ -71,6 +94,9 @@ fn parse(whole: &[u8], end: u64) -> Record {
         6 => Change::Unlink,
         7 => Change::Link { to: text(second) },
         8 => Change::MakeFolder,
+        10 => Change::DataSync {
+            has_failed: number(whole, 6, 2) != 0,
+        },
         9 => panic!(
             "the program calls {} on {}, which the model does not know: teach it, or the replay is blind",
             text(first),
