@@ -13,6 +13,7 @@ use crate::forward::ForwardAuth;
 use crate::index::Index;
 use crate::issuers::Issuers;
 use crate::metrics::Metrics;
+use crate::refusals::Refusals;
 use crate::store::Readers;
 use crate::writer::Writer;
 
@@ -34,6 +35,8 @@ pub struct App {
     pub forward_auth: ForwardAuth,
     /// Its headers, made once.
     pub identity_headers: IdentityHeaderNames,
+    /// Of each source.
+    pub refusals: Refusals,
     /// What a request may cost.
     pub limits: Limits,
     /// Counters.

@@ -108,6 +108,9 @@ pub enum ApiError {
     /// 422: read, and wrong.
     #[error("{0}")]
     Invalid(Cow<'static, str>),
+    /// 429: too many credentials of this source were refused; the seconds after which another one is looked at.
+    #[error("too many failed authentications from your address, try again later")]
+    TooManyFailures(u64),
     /// 431.
     #[error("the request's head is larger than the server takes")]
     HeadTooLarge,
@@ -180,6 +183,7 @@ impl ApiError {
             Self::Timeout(_) => StatusCode::REQUEST_TIMEOUT,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UriTooLong(_) => StatusCode::URI_TOO_LONG,
+            Self::TooManyFailures(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
@@ -231,6 +235,7 @@ impl ApiError {
             Self::Timeout(_) => "timeout",
             Self::TooLarge => "body too large",
             Self::UriTooLong(_) => "uri too long",
+            Self::TooManyFailures(_) => "too many failures",
             Self::HeadTooLarge => "head too large",
             Self::Invalid(_) => "invalid",
             Self::Internal => "internal error",
@@ -284,6 +289,9 @@ impl ApiError {
             }
             Self::Method(allowed) => {
                 response.insert_header((ALLOW, allowed.as_str()));
+            }
+            Self::TooManyFailures(seconds) => {
+                response.insert_header((RETRY_AFTER, HeaderValue::from(*seconds)));
             }
             Self::Unavailable | Self::NotReady(_) => {
                 response.insert_header((RETRY_AFTER, HeaderValue::from_static("1")));

@@ -11,6 +11,7 @@ pub mod clock;
 pub mod json;
 pub mod file;
 pub mod address;
+pub mod refusals;
 pub mod xid;
 pub mod token;
 pub mod user;

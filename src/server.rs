@@ -19,6 +19,7 @@ use actix_web::body::MessageBody;
 use actix_web::dev::{AppConfig, ServerHandle};
 use actix_web::middleware::from_fn;
 use actix_web::rt::net::TcpStream;
+use actix_web::rt::time::sleep;
 use actix_web::{HttpResponse, web};
 use futures_util::future::{Either, select};
 
@@ -31,6 +32,9 @@ use crate::writer::WriterThread;
 /// How long running requests may take to end once the server was told to stop. The writer then
 /// has as long again within the ten seconds that supervisors give.
 const GRACE_SECONDS: u64 = 4;
+
+/// Between two looks at what got no line in the log.
+const SUMMED_UP_EVERY: Duration = Duration::from_secs(10);
 
 /// Where the server listens, and with how many threads.
 pub struct Listeners {
@@ -134,6 +138,16 @@ pub async fn run(
     handles.push(server.handle());
     let server = actix_web::rt::spawn(server);
 
+    let summed_up = actix_web::rt::spawn({
+        let app = Arc::clone(&app);
+        async move {
+            loop {
+                sleep(SUMMED_UP_EVERY).await;
+                api::sum_up(&app);
+            }
+        }
+    });
+
     let alive = match select(pin!(shutdown), &mut writer.ended).await {
         Either::Left(_) => true,
         Either::Right(_) => false,
@@ -143,6 +157,8 @@ pub async fn run(
         handle.stop(true).await;
     }
     let _ = server.await;
+    summed_up.abort();
+    let _ = summed_up.await;
     // The last handles go with the application; the writer then empties its queue and ends.
     drop(app);
     let clean = actix_web::rt::task::spawn_blocking(move || writer.join()).await;

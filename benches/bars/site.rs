@@ -16,6 +16,7 @@ use netbird_auth::index::Index;
 use netbird_auth::issuers::Issuers;
 use netbird_auth::jwt::IssuerSet;
 use netbird_auth::metrics::Metrics;
+use netbird_auth::refusals::Refusals;
 use netbird_auth::store::{self, Readers};
 use netbird_auth::user::Caller;
 use netbird_auth::writer::{Start, Writer, WriterThread};
@@ -156,6 +157,7 @@ fn app(folder: &Path, database: &Path, settings: &str) -> (Arc<App>, WriterThrea
         trusted_proxies: config.server.trusted_proxies,
         cors_origins: Vec::new(),
         netbird_messages: false,
+        refusals: Refusals::new(Limits::default().failures),
         limits: Limits::default(),
     };
     (Arc::new(app), thread)

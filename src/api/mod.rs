@@ -6,13 +6,15 @@ mod events;
 mod health;
 mod list;
 mod path;
+mod refusal;
 mod respond;
 mod setup;
 mod tokens;
 mod users;
 mod verify;
 
-pub use respond::{refused, respond};
+pub use refusal::{refused, sum_up};
+pub use respond::respond;
 
 use actix_web::guard::GuardContext;
 use actix_web::http::Method;

@@ -1,7 +1,5 @@
-//! What every answer goes through: its id, CORS, errors put into words, panics, counters, the log.
+//! What every request and answer goes through: limits, its id, CORS, panics, counters, headers.
 
-use std::borrow::Cow;
-use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -18,19 +16,14 @@ use actix_web::web::Bytes;
 use actix_web::{Error, HttpResponse, web};
 use futures_util::FutureExt;
 
-use super::client::client;
-use super::verify::PATH as VERIFY;
+use super::refusal::{is_verify, method, path, refuse};
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::config::Limits;
 use crate::connection::{Running, Watch};
-use crate::error::{ApiError, UNREADABLE};
+use crate::error::ApiError;
 use crate::xid::Xid;
 
-/// A path in more encodings than this over one another is not looked through for the log.
-const MOST_ENCODINGS: usize = 4;
-/// Characters of what a proxy asks about, in the log.
-const MOST_ASKED: usize = 200;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const ALLOWED_METHODS: HeaderValue =
     HeaderValue::from_static("GET, HEAD, POST, PUT, DELETE, OPTIONS");
@@ -161,118 +154,6 @@ impl MessageBody for WhileSent {
     }
 }
 
-/// What became no request: it is counted, and the log has a line.
-pub fn refused(app: &App, peer: Option<IpAddr>, error: &ApiError) {
-    let (status, reason) = (error.status().as_u16(), error.metric_reason());
-    app.metrics.not_passed(status, reason);
-    let client = peer.map_or_else(|| "unknown".to_owned(), |peer| peer.to_string());
-    log::info!(
-        "client.address" = client, "http.status" = status, "reason" = error.to_string();
-        "request refused"
-    );
-}
-
-/// Puts the error's answer in place of actix's, counts it and logs it.
-fn refuse(app: &App, response: ServiceResponse, id: Xid) -> ServiceResponse {
-    let foreign;
-    let known = response
-        .response()
-        .error()
-        .and_then(|error| error.as_error::<ApiError>());
-    let error = match known {
-        Some(error) => error,
-        None => {
-            foreign = of_status(response.status());
-            &foreign
-        }
-    };
-    let (status, reason) = (error.status().as_u16(), error.metric_reason());
-    app.metrics.not_passed(status, reason);
-    let level = match status {
-        401 | 403 => log::Level::Info,
-        _ if error.is_hostile() => log::Level::Info,
-        500.. => log::Level::Warn,
-        _ => log::Level::Debug,
-    };
-    if log::log_enabled!(level) {
-        let request = response.request();
-        let client = client(app, request);
-        let client = client.map_or_else(|| "unknown".to_owned(), |client| client.to_string());
-        let (verb, place) = (method(request.method()), path(request.path()));
-        if is_verify(place) {
-            log::log!(
-                level,
-                "request.id" = id.as_str(), "client.address" = client,
-                "http.method" = verb, "http.path" = place, "asked" = asked(request.headers()),
-                "http.status" = status, "reason" = error.to_string();
-                "request refused"
-            );
-        } else {
-            log::log!(
-                level,
-                "request.id" = id.as_str(), "client.address" = client,
-                "http.method" = verb, "http.path" = place,
-                "http.status" = status, "reason" = error.to_string();
-                "request refused"
-            );
-        }
-    }
-    let answer = error.response(app.netbird_messages);
-    response.into_response(answer)
-}
-
-/// For the log: without the query, and never with a token that somebody put there by mistake, in
-/// whatever encoding.
-fn path(path: &str) -> &str {
-    let mut text = Cow::Borrowed(path);
-    for _ in 0..MOST_ENCODINGS {
-        if ["nbp_", "eyJ"].iter().any(|start| text.contains(start)) {
-            return "(holds a token)";
-        }
-        let decoded = percent_encoding::percent_decode_str(&text).decode_utf8_lossy();
-        if decoded == text {
-            return path;
-        }
-        text = Cow::Owned(decoded.into_owned());
-    }
-    "(encoded many times)"
-}
-
-/// For the log: what a proxy asks about, as far as it says so.
-fn asked(headers: &HeaderMap) -> String {
-    let text = |name| {
-        let value = headers
-            .get(name)
-            .map(HeaderValue::as_bytes)
-            .unwrap_or_default();
-        let value = String::from_utf8_lossy(value).into_owned();
-        value.chars().take(MOST_ASKED).collect::<String>()
-    };
-    let verb = text("X-Forwarded-Method");
-    let (host, uri) = (text("X-Forwarded-Host"), text("X-Forwarded-Uri"));
-    let uri = uri.split('?').next().unwrap_or_default();
-    format!("{} {}{}", path(&verb), path(&host), path(uri))
-}
-
-/// For the log: a method of HTTP's, not whatever stood in its place.
-fn method(method: &Method) -> &str {
-    match method.as_str() {
-        known @ ("GET" | "HEAD" | "POST" | "PUT" | "DELETE" | "OPTIONS" | "PATCH") => known,
-        _ => "other",
-    }
-}
-
-/// An error of actix's own, by its status: its text stays inside.
-fn of_status(status: StatusCode) -> ApiError {
-    match status {
-        StatusCode::NOT_FOUND => ApiError::NotFound("path"),
-        StatusCode::PAYLOAD_TOO_LARGE => ApiError::TooLarge,
-        StatusCode::SERVICE_UNAVAILABLE => ApiError::Unavailable,
-        status if status.is_server_error() => ApiError::Internal,
-        _ => ApiError::BadRequest(UNREADABLE.into()),
-    }
-}
-
 /// Fetch standard, "CORS-preflight request".
 fn is_preflight(request: &ServiceRequest) -> bool {
     let headers = request.headers();
@@ -281,13 +162,6 @@ fn is_preflight(request: &ServiceRequest) -> bool {
         && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
         // What a proxy asks about somebody else's site is not answered for our own.
         && !is_verify(request.path())
-}
-
-/// Whether a path is that of `/auth/verify`, or meant to be.
-fn is_verify(path: &str) -> bool {
-    let decoded = percent_encoding::percent_decode_str(path).decode_utf8_lossy();
-    let segments = decoded.split('/').filter(|segment| !segment.is_empty());
-    segments.eq(VERIFY.split('/').filter(|segment| !segment.is_empty()))
 }
 
 fn preflight(extra: &Extra) -> HttpResponse {
@@ -337,6 +211,7 @@ impl Extra {
         if let Ok(id) = HeaderValue::from_bytes(self.id.as_bytes()) {
             headers.insert(REQUEST_ID, id);
         }
+        crate::answer::guard(headers);
         for (name, value) in self.cors.iter().flat_map(|cors| cors.iter()) {
             headers.insert(name.clone(), value.clone());
         }
@@ -364,28 +239,5 @@ impl actix_web::ResponseError for Panicked {
         let mut response = ApiError::Internal.response(false);
         self.extra.put_on(response.headers_mut());
         response
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_path_in_the_log_holds_no_token_in_any_encoding() {
-        let deep = format!("/a%{}", "25".repeat(10_000));
-        let table = [
-            ("/api/users", "/api/users"),
-            ("/api/users/a%7Cb", "/api/users/a%7Cb"),
-            ("/nbp_x", "(holds a token)"),
-            ("/%6ebp_x", "(holds a token)"),
-            ("/nbp%255Fx", "(holds a token)"),
-            ("/eyJx", "(holds a token)"),
-            ("/%", "/%"),
-            (&deep, "(encoded many times)"),
-        ];
-        for (sent, logged) in table {
-            assert_eq!(path(sent), logged);
-        }
     }
 }

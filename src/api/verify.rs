@@ -4,8 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use actix_web::http::header::{
-    ACCESS_CONTROL_REQUEST_METHOD, CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue,
-    InvalidHeaderValue, ORIGIN,
+    ACCESS_CONTROL_REQUEST_METHOD, HeaderMap, HeaderName, HeaderValue, InvalidHeaderValue, ORIGIN,
 };
 use actix_web::rt::time::timeout;
 use actix_web::web::Bytes;
@@ -121,7 +120,6 @@ fn passes(app: &App, user: Option<&User>, token: Option<Xid>) -> Result<HttpResp
         response.insert_header((name.clone(), value));
     }
     // Without a body: nginx and Caddy close a connection of which they do not read the answer to its end.
-    response.insert_header((CACHE_CONTROL, HeaderValue::from_static("no-store")));
     Ok(response.finish())
 }
 

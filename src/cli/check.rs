@@ -88,6 +88,14 @@ impl ConfigCommand {
             ("limits.query_bytes", config.limits.query_bytes.to_string()),
             ("limits.body_bytes", config.limits.body_bytes.to_string()),
             (
+                "limits.failure_burst",
+                config.limits.failures.burst.to_string(),
+            ),
+            (
+                "limits.failures_per_second",
+                config.limits.failures.per_second.to_string(),
+            ),
+            (
                 "limits.connections",
                 match config.limits.connections {
                     0 => "as many as files may be open".to_owned(),

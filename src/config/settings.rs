@@ -14,6 +14,7 @@ use super::secret::{self, TokenSource};
 use super::{ConfigError, forward, issuers, value};
 use crate::forward::ForwardAuth;
 use crate::jwt::IssuerSettings;
+use crate::refusals::Budget;
 
 const LOOPBACK: [IpNet; 2] = [
     IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8)),
@@ -82,6 +83,8 @@ pub struct Limits {
     pub query_bytes: usize,
     /// Bytes of a body, 1 KiB to 16 MiB.
     pub body_bytes: usize,
+    /// Failed authentications of one source before it gets 429, and how many it may make each second after.
+    pub failures: Budget,
     /// Connections at a time, up to 1 000 000; 0 is as many as files may be open.
     pub connections: usize,
 }
@@ -188,6 +191,10 @@ impl Default for Limits {
             path_bytes: 2 * 1024,
             query_bytes: 8 * 1024,
             body_bytes: 64 * 1024,
+            failures: Budget {
+                burst: NonZeroU32::new(5_000).unwrap_or(NonZeroU32::MIN),
+                per_second: NonZeroU32::new(20).unwrap_or(NonZeroU32::MIN),
+            },
             connections: 0,
         }
     }
@@ -255,6 +262,10 @@ impl Config {
                 path_bytes: reader.get("limits", "path_bytes", limits.path_bytes, value::integer(256..=65_536))?,
                 query_bytes: reader.get("limits", "query_bytes", limits.query_bytes, value::integer(256..=65_536))?,
                 body_bytes: reader.get("limits", "body_bytes", limits.body_bytes, value::integer(1024..=16_777_216))?,
+                failures: Budget {
+                    burst: reader.get("limits", "failure_burst", limits.failures.burst, value::integer(1..=1_000_000))?,
+                    per_second: reader.get("limits", "failures_per_second", limits.failures.per_second, value::integer(1..=10_000))?,
+                },
                 connections: reader.get("limits", "connections", limits.connections, value::integer(0..=1_000_000))?,
             },
             database: Database {

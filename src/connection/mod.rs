@@ -106,7 +106,8 @@ impl Connection {
 
 /// An answer as bytes, with which the connection ends.
 fn text(error: &ApiError) -> Vec<u8> {
-    let response = error.response(false);
+    let mut response = error.response(false);
+    crate::answer::guard(response.headers_mut());
     let status = response.status();
     let reason = status.canonical_reason().unwrap_or_default();
     let mut head = format!("HTTP/1.1 {} {reason}\r\n", status.as_u16()).into_bytes();

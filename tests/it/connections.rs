@@ -20,6 +20,7 @@ use netbird_auth::forward::ForwardAuth;
 use netbird_auth::issuers::Issuers;
 use netbird_auth::jwt::IssuerSet;
 use netbird_auth::metrics::Metrics;
+use netbird_auth::refusals::Refusals;
 use netbird_auth::store::{self, Readers, StoreError};
 use netbird_auth::token::{Lifetime, PlainToken};
 use netbird_auth::user::Name;
@@ -208,6 +209,7 @@ fn state_of(path: &Path) -> (State, WriterThread) {
         trusted_proxies: Vec::new(),
         cors_origins: vec!["https://dash.example".to_owned()],
         netbird_messages: false,
+        refusals: Refusals::new(Limits::default().failures),
         limits: Limits::default(),
     };
     (app, thread)

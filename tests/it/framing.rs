@@ -34,7 +34,7 @@ fn refusals(server: &Server) -> usize {
 
 #[test]
 fn a_request_with_two_ends_is_one_400_and_nothing_behind_it_is_read() {
-    let server = Server::start();
+    let mut server = Server::start();
     let before = rows(&server);
     let chunk = "0\r\n\r\n";
     let heads = [
@@ -99,7 +99,12 @@ fn a_request_with_two_ends_is_one_400_and_nothing_behind_it_is_read() {
         ("no name", ": a\r\n"),
         ("a name with a space", "X Y: a\r\n"),
     ];
-    for (what, lines) in heads {
+    for (number, (what, lines)) in heads.into_iter().enumerate() {
+        if number % 15 == 0 {
+            // All of them were more than one source has lines for.
+            assert_eq!(rows(&server), before);
+            server = Server::start();
+        }
         let bytes = request(&server, "POST", "/api/users", lines, chunk.as_bytes());
         let known = refusals(&server);
         let seen = statuses(&server, &[&bytes, SMUGGLED.as_bytes()].concat());

@@ -33,6 +33,7 @@ mod credentials;
 mod durability;
 mod events;
 mod exit_codes;
+mod failures;
 mod first_start;
 mod follow;
 mod framing;
