@@ -50,10 +50,12 @@ fn connections(limits: &Limits) -> Result<usize, Failure> {
         current: files.maximum,
         ..files
     };
-    // What a shell gives is made for commands, not for servers.
-    let files = match rustix::process::setrlimit(Resource::Nofile, raised) {
-        Ok(()) => raised,
-        Err(_) => files,
+    // What a shell gives is made for commands, not for servers. Where a supervisor gave more, it need not be
+    // allowed to be asked.
+    let is_raised = || rustix::process::setrlimit(Resource::Nofile, raised).is_ok();
+    let files = match files.current != files.maximum && is_raised() {
+        true => raised,
+        false => files,
     };
     let files = files.current.unwrap_or(u64::MAX);
     let possible = usize::try_from(files.saturating_sub(ELSE)).unwrap_or(usize::MAX);
