@@ -8,6 +8,9 @@ use super::failure::Failure;
 use crate::config::{Config, Limits};
 use crate::server::{self, Listeners};
 
+/// Connections that wait to be accepted, if the system allows so many (net.core.somaxconn).
+const BACKLOG: i32 = 4096;
+
 /// Where a client on this machine finds the server.
 pub(super) fn url_of(listen: SocketAddr) -> String {
     let mut address = listen;
@@ -26,6 +29,9 @@ pub(super) fn bind(config: &Config) -> Result<Listeners, Failure> {
         let listener = TcpListener::bind(address).map_err(|error| {
             Failure::Failed(format!("{address}: {error}; choose another in {key}"))
         })?;
+        // The standard library's 128 are few where thousands come at once: who finds no place tries again after
+        // a second, then after three.
+        rustix::net::listen(&listener, BACKLOG).map_err(std::io::Error::from)?;
         // At once: who connects before this is set is never cut.
         server::cut_stalled(&listener, config.limits.write_timeout)?;
         Ok::<_, Failure>(listener)
