@@ -1,11 +1,25 @@
-//! The bodies of all answers: JSON, and nothing for a cache.
+//! The bodies of all answers, JSON, and the headers that all have.
 
-use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use actix_web::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderValue, REFERRER_POLICY,
+    X_CONTENT_TYPE_OPTIONS,
+};
 use actix_web::{HttpResponse, HttpResponseBuilder};
 use serde::Serialize;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+
+/// What keeps browsers and caches from making something else of an answer: every answer has it.
+pub fn guard(headers: &mut HeaderMap) {
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(
+        CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("frame-ancestors 'none'"),
+    );
+    headers.insert(CACHE_CONTROL, NO_STORE);
+}
 
 /// A success with a body.
 pub fn ok(body: &impl Serialize) -> HttpResponse {
@@ -28,7 +42,5 @@ pub fn json(mut response: HttpResponseBuilder, body: &impl Serialize) -> HttpRes
 
 /// The headers of every JSON answer.
 pub fn headers(response: &mut HttpResponseBuilder) -> &mut HttpResponseBuilder {
-    response
-        .insert_header((CONTENT_TYPE, JSON))
-        .insert_header((CACHE_CONTROL, NO_STORE))
+    response.insert_header((CONTENT_TYPE, JSON))
 }

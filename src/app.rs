@@ -7,11 +7,13 @@ use ipnet::IpNet;
 use tokio::sync::Mutex;
 
 use crate::backup;
+use crate::config::Limits;
 use crate::error::ApiError;
 use crate::forward::ForwardAuth;
 use crate::index::Index;
 use crate::issuers::Issuers;
 use crate::metrics::Metrics;
+use crate::refusals::Refusals;
 use crate::store::Readers;
 use crate::writer::Writer;
 
@@ -33,6 +35,10 @@ pub struct App {
     pub forward_auth: ForwardAuth,
     /// Its headers, made once.
     pub identity_headers: IdentityHeaderNames,
+    /// Of each source.
+    pub refusals: Refusals,
+    /// What a request may cost.
+    pub limits: Limits,
     /// Counters.
     pub metrics: Metrics,
     /// Whose `X-Forwarded-For` is believed.

@@ -57,12 +57,18 @@ pub enum AuthFault {
     UnknownUser,
 }
 
+/// Of what is no request.
+pub const UNREADABLE: &str = "the request can't be read";
+
 /// An answer that is not a success.
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
     /// 400: the request can't be read.
     #[error("{0}")]
     BadRequest(Cow<'static, str>),
+    /// 400: the body ended too early, or its chunks are none.
+    #[error("the body did not arrive whole")]
+    Broken,
     /// 400: the body can't be read.
     #[error(transparent)]
     Json(#[from] JsonFault),
@@ -90,12 +96,24 @@ pub enum ApiError {
     /// 412.
     #[error("setup was done already")]
     SetupDone,
+    /// 408: what did not arrive in its time.
+    #[error("{0} did not arrive in time")]
+    Timeout(&'static str),
     /// 413.
-    #[error("the body is larger than 64 KiB")]
+    #[error("the body is larger than the server takes")]
     TooLarge,
+    /// 414: the path or the query.
+    #[error("the {0} is longer than the server takes")]
+    UriTooLong(&'static str),
     /// 422: read, and wrong.
     #[error("{0}")]
     Invalid(Cow<'static, str>),
+    /// 429: too many credentials of this source were refused; the seconds after which another one is looked at.
+    #[error("too many failed authentications from your address, try again later")]
+    TooManyFailures(u64),
+    /// 431.
+    #[error("the request's head is larger than the server takes")]
+    HeadTooLarge,
     /// 500: a bug.
     #[error("internal error")]
     Internal,
@@ -155,24 +173,40 @@ impl ApiError {
     /// The status.
     pub const fn status(&self) -> StatusCode {
         match self {
-            Self::BadRequest(_) | Self::Json(_) => StatusCode::BAD_REQUEST,
+            Self::BadRequest(_) | Self::Broken | Self::Json(_) => StatusCode::BAD_REQUEST,
             Self::Unauthorized(_) => StatusCode::UNAUTHORIZED,
             Self::Forbidden(_) | Self::Original(_) | Self::NotAdmitted(_) => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::SetupDone => StatusCode::PRECONDITION_FAILED,
+            Self::Timeout(_) => StatusCode::REQUEST_TIMEOUT,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UriTooLong(_) => StatusCode::URI_TOO_LONG,
+            Self::TooManyFailures(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Unavailable | Self::NotReady(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
+    /// Whether it is of a request that no client sends who means well, or whose connection is too bad.
+    pub const fn is_hostile(&self) -> bool {
+        matches!(
+            self,
+            Self::Broken
+                | Self::Timeout(_)
+                | Self::TooLarge
+                | Self::UriTooLong(_)
+                | Self::HeadTooLarge
+        )
+    }
+
     /// A word for the metrics that says why: one of few, never of the request.
     pub const fn metric_reason(&self) -> &'static str {
         match self {
-            Self::BadRequest(_) => "bad request",
+            Self::BadRequest(_) | Self::Broken => "bad request",
             Self::Json(_) => "bad json",
             Self::Unauthorized(fault) => match fault {
                 AuthFault::Missing => "missing credentials",
@@ -198,7 +232,11 @@ impl ApiError {
             Self::Method(_) => "method not allowed",
             Self::Conflict(_) => "conflict",
             Self::SetupDone => "setup done",
+            Self::Timeout(_) => "timeout",
             Self::TooLarge => "body too large",
+            Self::UriTooLong(_) => "uri too long",
+            Self::TooManyFailures(_) => "too many failures",
+            Self::HeadTooLarge => "head too large",
             Self::Invalid(_) => "invalid",
             Self::Internal => "internal error",
             Self::Unavailable => "database unavailable",
@@ -251,6 +289,9 @@ impl ApiError {
             }
             Self::Method(allowed) => {
                 response.insert_header((ALLOW, allowed.as_str()));
+            }
+            Self::TooManyFailures(seconds) => {
+                response.insert_header((RETRY_AFTER, HeaderValue::from(*seconds)));
             }
             Self::Unavailable | Self::NotReady(_) => {
                 response.insert_header((RETRY_AFTER, HeaderValue::from_static("1")));

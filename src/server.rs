@@ -1,23 +1,40 @@
 //! The running server: the caller owns the port, the application and the signal.
 
 use std::future::Future;
-use std::net::TcpListener;
+use std::net::{IpAddr, TcpListener};
+use std::num::NonZeroUsize;
 use std::pin::pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::dev::ServerHandle;
+use actix_http::error::DispatchError;
+use actix_http::{HttpService, KeepAlive, Protocol, Request, Response};
+use actix_server::{Server, ServerBuilder};
+use actix_service::{
+    IntoServiceFactory, Service, ServiceFactory, ServiceFactoryExt, fn_factory, fn_service,
+    map_config,
+};
+use actix_web::body::MessageBody;
+use actix_web::dev::{AppConfig, ServerHandle};
 use actix_web::middleware::from_fn;
-use actix_web::{HttpResponse, HttpServer, web};
+use actix_web::rt::net::TcpStream;
+use actix_web::rt::time::sleep;
+use actix_web::{HttpResponse, web};
 use futures_util::future::{Either, select};
 
 use crate::api;
 use crate::app::App;
+use crate::connection::{Bounds, Connection, Stream};
+use crate::error::{ApiError, UNREADABLE};
 use crate::writer::WriterThread;
 
 /// How long running requests may take to end once the server was told to stop. The writer then
 /// has as long again within the ten seconds that supervisors give.
 const GRACE_SECONDS: u64 = 4;
+
+/// Between two looks at what got no line in the log.
+const SUMMED_UP_EVERY: Duration = Duration::from_secs(10);
 
 /// Where the server listens, and with how many threads.
 pub struct Listeners {
@@ -27,6 +44,8 @@ pub struct Listeners {
     pub metrics: Option<TcpListener>,
     /// Worker threads; 0 is one a core.
     pub workers: usize,
+    /// Most connections to the API at a time; further ones wait.
+    pub connections: usize,
 }
 
 /// Why a server ended.
@@ -82,41 +101,52 @@ pub async fn run(
     mut writer: WriterThread,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServerError> {
+    let bounds = Bounds {
+        head: app.limits.header_timeout,
+        idle: app.limits.keep_alive,
+        head_bytes: app.limits.head_bytes,
+    };
     let mut handles: Vec<ServerHandle> = Vec::new();
     if let Some(listener) = listeners.metrics {
-        let app = web::Data::new(Arc::clone(&app));
-        let server = HttpServer::new(move || {
+        let data = web::Data::new(Arc::clone(&app));
+        let refused = refusals(&app);
+        let builder = Server::build().workers(1).shutdown_timeout(1);
+        let server = listen(builder, listener, bounds, refused, move || {
             actix_web::App::new()
-                .app_data(app.clone())
+                .app_data(data.clone())
                 .route("/metrics", web::get().to(metrics))
-        })
-        .workers(1)
-        .disable_signals()
-        .shutdown_timeout(1)
-        .listen(listener)?
-        .run();
+        })?;
         handles.push(server.handle());
         actix_web::rt::spawn(server);
     }
+    let workers = match listeners.workers {
+        0 => std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
+        workers => workers,
+    };
+    let builder = Server::build()
+        .workers(workers)
+        .shutdown_timeout(GRACE_SECONDS)
+        .max_concurrent_connections(listeners.connections.div_ceil(workers));
     let data = web::Data::new(Arc::clone(&app));
-    let mut server = HttpServer::new(move || {
+    let server = listen(builder, listeners.api, bounds, refusals(&app), move || {
         actix_web::App::new()
             .app_data(data.clone())
-            .app_data(web::PayloadConfig::new(api::LONGEST_BODY))
+            .app_data(web::PayloadConfig::new(data.limits.body_bytes))
             .wrap(from_fn(api::respond))
             .configure(api::configure)
-    })
-    .disable_signals()
-    // An answer is not kept back for the next one.
-    .tcp_nodelay(true)
-    .shutdown_timeout(GRACE_SECONDS)
-    .keep_alive(Duration::from_secs(15));
-    if listeners.workers > 0 {
-        server = server.workers(listeners.workers);
-    }
-    let server = server.listen(listeners.api)?.run();
+    })?;
     handles.push(server.handle());
     let server = actix_web::rt::spawn(server);
+
+    let summed_up = actix_web::rt::spawn({
+        let app = Arc::clone(&app);
+        async move {
+            loop {
+                sleep(SUMMED_UP_EVERY).await;
+                api::sum_up(&app);
+            }
+        }
+    });
 
     let alive = match select(pin!(shutdown), &mut writer.ended).await {
         Either::Left(_) => true,
@@ -127,6 +157,8 @@ pub async fn run(
         handle.stop(true).await;
     }
     let _ = server.await;
+    summed_up.abort();
+    let _ = summed_up.await;
     // The last handles go with the application; the writer then empties its queue and ends.
     drop(app);
     let clean = actix_web::rt::task::spawn_blocking(move || writer.join()).await;
@@ -135,6 +167,79 @@ pub async fn run(
         Ok(Some(false)) if alive => Err(ServerError::MarksLost),
         _ => Err(ServerError::WriterEnded),
     }
+}
+
+/// What became no request: the metrics count it, and the log has a line.
+fn refusals(app: &Arc<App>) -> impl Fn(Option<IpAddr>, &ApiError) + Clone + Send + 'static {
+    let app = Arc::clone(app);
+    move |peer, error| api::refused(&app, peer, error)
+}
+
+/// As `HttpServer` of actix-web does it, but that each connection has its bounds, and that what can't be read is
+/// told to `refused`.
+fn listen<F, I, S, B>(
+    builder: ServerBuilder,
+    listener: TcpListener,
+    bounds: Bounds,
+    refused: impl Fn(Option<IpAddr>, &ApiError) + Clone + Send + 'static,
+    application: F,
+) -> std::io::Result<Server>
+where
+    F: Fn() -> I + Clone + Send + 'static,
+    I: IntoServiceFactory<S, Request>,
+    S: ServiceFactory<Request, Config = AppConfig> + 'static,
+    S::Error: Into<actix_web::Error> + 'static,
+    S::InitError: std::fmt::Debug,
+    S::Response: Into<Response<B>> + 'static,
+    S::Service: 'static,
+    B: MessageBody + 'static,
+{
+    let stopping = builder.graceful_shutdown_signal();
+    let builder = builder
+        .disable_signals()
+        .listen("http", listener, move || {
+            let stopping = stopping.clone();
+            let application = application().into_factory();
+            let application = application.map_err(|error| error.into().error_response());
+            let http = HttpService::build()
+                .graceful_shutdown_signal(move || {
+                    let stopping = stopping.clone();
+                    async move { stopping.notified().await }
+                })
+                // The connection sees to it.
+                .keep_alive(KeepAlive::Os)
+                .client_request_timeout(Duration::ZERO)
+                .client_disconnect_timeout(Duration::from_secs(1))
+                .on_connect_ext(|connection: &Connection, data| {
+                    data.insert(Rc::clone(connection.watch()));
+                })
+                .finish(map_config(application, |_| AppConfig::default()));
+            let refused = refused.clone();
+            fn_factory(move || {
+                let (http, refused) = (http.new_service(()), refused.clone());
+                async move {
+                    let http = Rc::new(http.await?);
+                    Ok::<_, ()>(fn_service(move |stream: TcpStream| {
+                        let (http, refused) = (Rc::clone(&http), refused.clone());
+                        let peer = stream.peer_addr().ok();
+                        let ip = peer.map(|peer| peer.ip());
+                        // An answer is not kept back for the next one.
+                        let _ = stream.set_nodelay(true);
+                        let told = refused.clone();
+                        let told = Rc::new(move |error: &ApiError| told(ip, error));
+                        let connection = Connection::new(Stream::Tcp(stream), bounds, told);
+                        async move {
+                            let ended = http.call((connection, Protocol::Http1, peer)).await;
+                            if let Err(DispatchError::Parse(_)) = ended {
+                                refused(ip, &ApiError::BadRequest(UNREADABLE.into()));
+                            }
+                            Ok::<_, ()>(())
+                        }
+                    }))
+                }
+            })
+        })?;
+    Ok(builder.run())
 }
 
 async fn metrics(app: web::Data<Arc<App>>) -> HttpResponse {

@@ -39,6 +39,7 @@ mod row;
 mod signing;
 mod site;
 mod size;
+mod slow;
 mod stalled;
 mod start;
 mod steady;
@@ -98,6 +99,7 @@ const GROUPS: &[Group] = &[
     ("latency", latency::run),
     ("lists", lists::run),
     ("stalled", stalled::run),
+    ("slow", slow::run),
     ("start", start::run),
     ("memory", memory::run),
     ("size", size::run),

@@ -11,11 +11,12 @@ use actix_web::middleware::from_fn;
 use actix_web::{HttpResponse, HttpServer, web};
 use netbird_auth::api;
 use netbird_auth::app::{App, IdentityHeaderNames};
-use netbird_auth::config::{self, Environment};
+use netbird_auth::config::{self, Environment, Limits};
 use netbird_auth::index::Index;
 use netbird_auth::issuers::Issuers;
 use netbird_auth::jwt::IssuerSet;
 use netbird_auth::metrics::Metrics;
+use netbird_auth::refusals::Refusals;
 use netbird_auth::store::{self, Readers};
 use netbird_auth::user::Caller;
 use netbird_auth::writer::{Start, Writer, WriterThread};
@@ -156,6 +157,8 @@ fn app(folder: &Path, database: &Path, settings: &str) -> (Arc<App>, WriterThrea
         trusted_proxies: config.server.trusted_proxies,
         cors_origins: Vec::new(),
         netbird_messages: false,
+        refusals: Refusals::new(Limits::default().failures),
+        limits: Limits::default(),
     };
     (Arc::new(app), thread)
 }
@@ -194,7 +197,7 @@ fn serve(
         // From here on as `server::run` has it, but for `/caller`.
         actix_web::App::new()
             .app_data(data_of_whole.clone())
-            .app_data(web::PayloadConfig::new(api::LONGEST_BODY))
+            .app_data(web::PayloadConfig::new(64 * 1024))
             .wrap(from_fn(api::respond))
             .configure(api::configure)
             .route("/caller", caller())

@@ -1,20 +1,21 @@
-//! A request's body: read whole, at most 64 KiB, and the fields of its JSON object.
+//! A request's body: read whole, within `[limits]`, and the fields of its JSON object.
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::dev::Payload;
 use actix_web::error::PayloadError;
-use actix_web::web::Bytes;
+use actix_web::rt::time::timeout;
+use actix_web::web::{self, Bytes};
 use actix_web::{FromRequest, HttpRequest};
 use serde_json::{Map, Value};
 
+use crate::app::App;
 use crate::error::ApiError;
 use crate::json;
 use crate::user::{Name, TextFault};
-
-/// Longest body, in bytes.
-pub const LONGEST_BODY: usize = 64 * 1024;
 
 /// A body that was read whole and not looked at. The Content-Type does not matter.
 pub struct Body(Bytes);
@@ -24,16 +25,19 @@ impl FromRequest for Body {
     type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        // The server's PayloadConfig holds LONGEST_BODY.
+        // The application's PayloadConfig has the limit of its length.
         let bytes = Bytes::from_request(request, payload);
+        let time = request.app_data::<web::Data<Arc<App>>>();
+        let time = time.map_or(Duration::ZERO, |app| app.limits.body_timeout);
         Box::pin(async move {
-            bytes
-                .await
-                .map(Self)
-                .map_err(|error| match error.as_error::<PayloadError>() {
+            match timeout(time, bytes).await {
+                Ok(Ok(bytes)) => Ok(Self(bytes)),
+                Err(_) => Err(ApiError::Timeout("the body")),
+                Ok(Err(error)) => Err(match error.as_error::<PayloadError>() {
                     Some(PayloadError::Overflow) => ApiError::TooLarge,
-                    _ => ApiError::BadRequest("the body did not arrive whole".into()),
-                })
+                    _ => ApiError::Broken,
+                }),
+            }
         })
     }
 }

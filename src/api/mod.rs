@@ -6,13 +6,14 @@ mod events;
 mod health;
 mod list;
 mod path;
+mod refusal;
 mod respond;
 mod setup;
 mod tokens;
 mod users;
 mod verify;
 
-pub use body::LONGEST_BODY;
+pub use refusal::{refused, sum_up};
 pub use respond::respond;
 
 use actix_web::guard::GuardContext;

@@ -1,29 +1,29 @@
-//! What every answer goes through: its id, CORS, errors put into words, panics, counters, the log.
+//! What every request and answer goes through: limits, its id, CORS, panics, counters, headers.
 
-use std::borrow::Cow;
 use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
-use actix_web::body::{BoxBody, MessageBody};
+use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::uri::PathAndQuery;
 use actix_web::http::{ConnectionType, Method, StatusCode, Version};
 use actix_web::middleware::Next;
+use actix_web::web::Bytes;
 use actix_web::{Error, HttpResponse, web};
 use futures_util::FutureExt;
 
-use super::client::client;
-use super::verify::PATH as VERIFY;
+use super::refusal::{is_verify, method, path, refuse};
 use crate::app::App;
 use crate::clock::Timestamp;
+use crate::config::Limits;
+use crate::connection::{Running, Watch};
 use crate::error::ApiError;
 use crate::xid::Xid;
 
-/// A path in more encodings than this over one another is not looked through for the log.
-const MOST_ENCODINGS: usize = 4;
-/// Characters of what a proxy asks about, in the log.
-const MOST_ASKED: usize = 200;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const ALLOWED_METHODS: HeaderValue =
     HeaderValue::from_static("GET, HEAD, POST, PUT, DELETE, OPTIONS");
@@ -41,6 +41,7 @@ pub async fn respond(
     let Some(app) = request.app_data::<web::Data<Arc<App>>>().cloned() else {
         return Err(ApiError::Internal.into());
     };
+    let running = request.conn_data::<Rc<Watch>>().map(Watch::begin);
     let id = Xid::new(Timestamp::now());
     let extra = Extra {
         id,
@@ -54,6 +55,13 @@ pub async fn respond(
         return Ok(request.into_response(answer));
     }
     let is_old = request.version() < Version::HTTP_11;
+    if let Err(error) = within(&app.limits, &request) {
+        let (request, _) = request.into_parts();
+        let response = ServiceResponse::from_err(error, request);
+        let mut response = refuse(&app, response, id);
+        extra.put_on(response.headers_mut());
+        return Ok(response);
+    }
     // A panic takes the request along. Of an address without a path nothing is told.
     let verb = request.method().clone();
     let place = request.uri().path_and_query().cloned();
@@ -84,112 +92,65 @@ pub async fn respond(
         response
     };
     extra.put_on(response.headers_mut());
+    if status == StatusCode::REQUEST_TIMEOUT {
+        // What is left of the request is no next one.
+        let head = response.response_mut().head_mut();
+        head.set_connection_type(ConnectionType::Close);
+    }
     if is_old {
         // A list of unknown length ends with the connection: HTTP/1.0 knows no chunks (RFC 9112 §6.1).
         let head = response.response_mut().head_mut();
         head.no_chunking(true);
         head.set_connection_type(ConnectionType::Close);
     }
-    Ok(response)
+    Ok(match response.response().body().size() {
+        BodySize::Stream => response.map_body(|_, body| {
+            WhileSent {
+                body,
+                _running: running,
+            }
+            .boxed()
+        }),
+        // All of it goes out with the head.
+        _ => response,
+    })
 }
 
-/// Puts the error's answer in place of actix's, counts it and logs it.
-fn refuse(app: &App, response: ServiceResponse, id: Xid) -> ServiceResponse {
-    let foreign;
-    let known = response
-        .response()
-        .error()
-        .and_then(|error| error.as_error::<ApiError>());
-    let error = match known {
-        Some(error) => error,
-        None => {
-            foreign = of_status(response.status());
-            &foreign
-        }
-    };
-    let (status, reason) = (error.status().as_u16(), error.metric_reason());
-    app.metrics.not_passed(status, reason);
-    let level = match status {
-        401 | 403 => log::Level::Info,
-        500.. => log::Level::Warn,
-        _ => log::Level::Debug,
-    };
-    if log::log_enabled!(level) {
-        let request = response.request();
-        let client = client(app, request);
-        let client = client.map_or_else(|| "unknown".to_owned(), |client| client.to_string());
-        let (verb, place) = (method(request.method()), path(request.path()));
-        if is_verify(place) {
-            log::log!(
-                level,
-                "request.id" = id.as_str(), "client.address" = client,
-                "http.method" = verb, "http.path" = place, "asked" = asked(request.headers()),
-                "http.status" = status, "reason" = error.to_string();
-                "request refused"
-            );
-        } else {
-            log::log!(
-                level,
-                "request.id" = id.as_str(), "client.address" = client,
-                "http.method" = verb, "http.path" = place,
-                "http.status" = status, "reason" = error.to_string();
-                "request refused"
-            );
-        }
-    }
-    let answer = error.response(app.netbird_messages);
-    response.into_response(answer)
-}
-
-/// For the log: without the query, and never with a token that somebody put there by mistake, in
-/// whatever encoding.
-fn path(path: &str) -> &str {
-    let mut text = Cow::Borrowed(path);
-    for _ in 0..MOST_ENCODINGS {
-        if ["nbp_", "eyJ"].iter().any(|start| text.contains(start)) {
-            return "(holds a token)";
-        }
-        let decoded = percent_encoding::percent_decode_str(&text).decode_utf8_lossy();
-        if decoded == text {
-            return path;
-        }
-        text = Cow::Owned(decoded.into_owned());
-    }
-    "(encoded many times)"
-}
-
-/// For the log: what a proxy asks about, as far as it says so.
-fn asked(headers: &HeaderMap) -> String {
-    let text = |name| {
-        let value = headers
-            .get(name)
-            .map(HeaderValue::as_bytes)
-            .unwrap_or_default();
-        let value = String::from_utf8_lossy(value).into_owned();
-        value.chars().take(MOST_ASKED).collect::<String>()
-    };
-    let verb = text("X-Forwarded-Method");
-    let (host, uri) = (text("X-Forwarded-Host"), text("X-Forwarded-Uri"));
-    let uri = uri.split('?').next().unwrap_or_default();
-    format!("{} {}{}", path(&verb), path(&host), path(uri))
-}
-
-/// For the log: a method of HTTP's, not whatever stood in its place.
-fn method(method: &Method) -> &str {
-    match method.as_str() {
-        known @ ("GET" | "HEAD" | "POST" | "PUT" | "DELETE" | "OPTIONS" | "PATCH") => known,
-        _ => "other",
+/// The parts of a request's head within their limits.
+fn within(limits: &Limits, request: &ServiceRequest) -> Result<(), ApiError> {
+    let uri = request.uri();
+    let (path, query) = (uri.path().len(), uri.query().map_or(0, str::len));
+    // As they were sent: name, colon, space, value, end of the line.
+    let headers = request.headers().iter();
+    let headers: usize = headers
+        .map(|(name, value)| name.as_str().len() + value.len() + 4)
+        .sum();
+    match () {
+        () if path > limits.path_bytes => Err(ApiError::UriTooLong("path")),
+        () if query > limits.query_bytes => Err(ApiError::UriTooLong("query")),
+        () if path + query + headers > limits.head_bytes => Err(ApiError::HeadTooLarge),
+        () => Ok(()),
     }
 }
 
-/// An error of actix's own, by its status: its text stays inside.
-fn of_status(status: StatusCode) -> ApiError {
-    match status {
-        StatusCode::NOT_FOUND => ApiError::NotFound("path"),
-        StatusCode::PAYLOAD_TOO_LARGE => ApiError::TooLarge,
-        StatusCode::SERVICE_UNAVAILABLE => ApiError::Unavailable,
-        status if status.is_server_error() => ApiError::Internal,
-        _ => ApiError::BadRequest("the request can't be read".into()),
+/// A body that is made while it is sent: until its end the request is not answered.
+struct WhileSent {
+    body: BoxBody,
+    _running: Option<Running>,
+}
+
+impl MessageBody for WhileSent {
+    type Error = <BoxBody as MessageBody>::Error;
+
+    fn size(&self) -> BodySize {
+        self.body.size()
+    }
+
+    fn poll_next(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        Pin::new(&mut self.get_mut().body).poll_next(cx)
     }
 }
 
@@ -201,13 +162,6 @@ fn is_preflight(request: &ServiceRequest) -> bool {
         && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
         // What a proxy asks about somebody else's site is not answered for our own.
         && !is_verify(request.path())
-}
-
-/// Whether a path is that of `/auth/verify`, or meant to be.
-fn is_verify(path: &str) -> bool {
-    let decoded = percent_encoding::percent_decode_str(path).decode_utf8_lossy();
-    let segments = decoded.split('/').filter(|segment| !segment.is_empty());
-    segments.eq(VERIFY.split('/').filter(|segment| !segment.is_empty()))
 }
 
 fn preflight(extra: &Extra) -> HttpResponse {
@@ -257,6 +211,7 @@ impl Extra {
         if let Ok(id) = HeaderValue::from_bytes(self.id.as_bytes()) {
             headers.insert(REQUEST_ID, id);
         }
+        crate::answer::guard(headers);
         for (name, value) in self.cors.iter().flat_map(|cors| cors.iter()) {
             headers.insert(name.clone(), value.clone());
         }
@@ -284,28 +239,5 @@ impl actix_web::ResponseError for Panicked {
         let mut response = ApiError::Internal.response(false);
         self.extra.put_on(response.headers_mut());
         response
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_path_in_the_log_holds_no_token_in_any_encoding() {
-        let deep = format!("/a%{}", "25".repeat(10_000));
-        let table = [
-            ("/api/users", "/api/users"),
-            ("/api/users/a%7Cb", "/api/users/a%7Cb"),
-            ("/nbp_x", "(holds a token)"),
-            ("/%6ebp_x", "(holds a token)"),
-            ("/nbp%255Fx", "(holds a token)"),
-            ("/eyJx", "(holds a token)"),
-            ("/%", "/%"),
-            (&deep, "(encoded many times)"),
-        ];
-        for (sent, logged) in table {
-            assert_eq!(path(sent), logged);
-        }
     }
 }

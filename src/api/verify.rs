@@ -4,14 +4,13 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use actix_web::http::header::{
-    ACCESS_CONTROL_REQUEST_METHOD, CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue,
-    InvalidHeaderValue, ORIGIN,
+    ACCESS_CONTROL_REQUEST_METHOD, HeaderMap, HeaderName, HeaderValue, InvalidHeaderValue, ORIGIN,
 };
+use actix_web::rt::time::timeout;
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse, web};
 use futures_util::StreamExt;
 
-use super::LONGEST_BODY;
 use super::client::behind_proxy;
 use crate::address::is_trusted;
 use crate::app::App;
@@ -35,7 +34,8 @@ pub async fn verify(
     if !peer.is_some_and(|peer| is_trusted(peer.ip(), &app.trusted_proxies)) {
         return Err(OriginalFault::Untrusted.into());
     }
-    skip(body).await;
+    // However it ends, the verdict does not depend on it.
+    let _ = timeout(app.limits.body_timeout, skip(body, app.limits.body_bytes)).await;
     let settings = &app.forward_auth;
     let original = original(request.headers())?;
     let client = match settings.rules.ask_for_client() {
@@ -61,11 +61,11 @@ pub async fn verify(
 }
 
 /// Reads a short body that a proxy sent along: unread, it would cost the connection.
-async fn skip(mut body: web::Payload) {
+async fn skip(mut body: web::Payload, most: usize) {
     let mut length = 0;
     while let Some(Ok(part)) = body.next().await {
         length += part.len();
-        if length > LONGEST_BODY {
+        if length > most {
             break;
         }
     }
@@ -120,7 +120,6 @@ fn passes(app: &App, user: Option<&User>, token: Option<Xid>) -> Result<HttpResp
         response.insert_header((name.clone(), value));
     }
     // Without a body: nginx and Caddy close a connection of which they do not read the answer to its end.
-    response.insert_header((CACHE_CONTROL, HeaderValue::from_static("no-store")));
     Ok(response.finish())
 }
 

@@ -68,8 +68,39 @@ impl ConfigCommand {
                 list(proxies.iter().map(ToString::to_string).collect()),
             ),
             (
+                "limits.header_timeout",
+                config.limits.header_timeout.as_secs().to_string(),
+            ),
+            (
+                "limits.body_timeout",
+                config.limits.body_timeout.as_secs().to_string(),
+            ),
+            (
                 "limits.write_timeout",
                 config.limits.write_timeout.as_secs().to_string(),
+            ),
+            (
+                "limits.keep_alive",
+                config.limits.keep_alive.as_secs().to_string(),
+            ),
+            ("limits.head_bytes", config.limits.head_bytes.to_string()),
+            ("limits.path_bytes", config.limits.path_bytes.to_string()),
+            ("limits.query_bytes", config.limits.query_bytes.to_string()),
+            ("limits.body_bytes", config.limits.body_bytes.to_string()),
+            (
+                "limits.failure_burst",
+                config.limits.failures.burst.to_string(),
+            ),
+            (
+                "limits.failures_per_second",
+                config.limits.failures.per_second.to_string(),
+            ),
+            (
+                "limits.connections",
+                match config.limits.connections {
+                    0 => "as many as files may be open".to_owned(),
+                    connections => connections.to_string(),
+                },
             ),
             ("database.path", config.database.path.display().to_string()),
             (

@@ -5,8 +5,8 @@ use std::time::Duration;
 use clap::Args;
 
 use super::failure::Failure;
+use super::listen::url_of;
 use super::output;
-use super::serve::url_of;
 use crate::config::Server;
 
 const TIMEOUT: Duration = Duration::from_secs(3);

@@ -12,6 +12,7 @@ mod explain;
 mod failure;
 mod healthcheck;
 mod jwt;
+mod listen;
 mod output;
 mod progress;
 mod restore;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::IsTerminal;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -15,6 +15,7 @@ use crossbeam_channel::Sender;
 
 use super::bootstrap::owner;
 use super::failure::Failure;
+use super::listen::{bind, shown, url_of};
 use super::output;
 use crate::app::{App, IdentityHeaderNames};
 use crate::backup::{self, Schedule, Scheduled};
@@ -26,7 +27,8 @@ use crate::issuers::{Issuers, Origin, Source, Watch};
 use crate::jwt::{self, IssuerSettings};
 use crate::logging;
 use crate::metrics::Metrics;
-use crate::server::{self, Listeners};
+use crate::refusals::Refusals;
+use crate::server;
 use crate::store::{self, Presence, Readers, Retention, ServerLock, StoreError, Work};
 use crate::writer::{Start, Writer, WriterThread};
 
@@ -193,18 +195,6 @@ fn greeting(database: &Path, token: &str, end: Timestamp, address: SocketAddr) -
     )
 }
 
-/// Where a client on this machine finds the server.
-pub(super) fn url_of(listen: SocketAddr) -> String {
-    let mut address = listen;
-    if listen.ip().is_unspecified() {
-        address.set_ip(match listen {
-            SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
-            SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
-        });
-    }
-    format!("http://{address}")
-}
-
 /// Everything is in memory before the port is opened: nothing that was revoked meanwhile passes.
 fn open(
     config: &Config,
@@ -239,6 +229,8 @@ fn open(
         identity_headers: IdentityHeaderNames::of(&config.forward_auth)
             .ok_or_else(|| Failure::Usage("a name in [forward_auth] is no header".to_owned()))?,
         forward_auth: config.forward_auth.clone(),
+        refusals: Refusals::new(config.limits.failures),
+        limits: config.limits.clone(),
         trusted_proxies: config.server.trusted_proxies.clone(),
         cors_origins: config.cors.origins.clone(),
         netbird_messages: config.compat.netbird_messages,
@@ -289,33 +281,6 @@ fn users_without_issuer(index: &Index, issuers: &Issuers) -> BTreeMap<Box<str>, 
             *counts.entry(name.clone()).or_default() += 1;
         }
     }
-}
-
-fn bind(config: &Config) -> Result<Listeners, Failure> {
-    let listen = |address: SocketAddr, key: &str| {
-        let listener = TcpListener::bind(address).map_err(|error| {
-            Failure::Failed(format!("{address}: {error}; choose another in {key}"))
-        })?;
-        // At once: who connects before this is set is never cut.
-        server::cut_stalled(&listener, config.limits.write_timeout)?;
-        Ok::<_, Failure>(listener)
-    };
-    Ok(Listeners {
-        api: listen(config.server.listen, "[server] listen")?,
-        metrics: config
-            .metrics
-            .listen
-            .map(|address| listen(address, "[metrics] listen"))
-            .transpose()?,
-        workers: config.server.workers,
-    })
-}
-
-fn shown(address: std::io::Result<SocketAddr>) -> String {
-    address.map_or_else(
-        |_| "an unknown address".to_owned(),
-        |address| format!("http://{address}"),
-    )
 }
 
 /// Starts the thread that looks after the issuers' files; a message makes it look at once.

@@ -29,7 +29,8 @@ pub use error::ConfigError;
 pub use owner::OwnerIdentity;
 pub use secret::TokenSource;
 pub use settings::{
-    Audit, Backup, Bootstrap, Compat, Config, Cors, Database, Log, LogFormat, Metrics, Server,
+    Audit, Backup, Bootstrap, Compat, Config, Cors, Database, Limits, Log, LogFormat, Metrics,
+    Server,
 };
 
 use reader::Reader;

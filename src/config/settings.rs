@@ -14,6 +14,7 @@ use super::secret::{self, TokenSource};
 use super::{ConfigError, forward, issuers, value};
 use crate::forward::ForwardAuth;
 use crate::jwt::IssuerSettings;
+use crate::refusals::Budget;
 
 const LOOPBACK: [IpNet; 2] = [
     IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8)),
@@ -66,8 +67,26 @@ pub struct Server {
 /// `[limits]`: what a client may cost.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
+    /// From the first byte of a request to the end of its head, 1 second to 1 hour.
+    pub header_timeout: Duration,
+    /// For the body, from the end of the head, 1 second to 1 hour.
+    pub body_timeout: Duration,
     /// How long a client may leave an answer unread, 1 second to 1 hour; then its connection is cut.
     pub write_timeout: Duration,
+    /// Between two requests on a connection, 1 second to 1 hour.
+    pub keep_alive: Duration,
+    /// Bytes of a request's head, 1 KiB to 96 KiB.
+    pub head_bytes: usize,
+    /// Bytes of the path in it, 256 to 64 KiB.
+    pub path_bytes: usize,
+    /// Bytes of the query in it, 256 to 64 KiB.
+    pub query_bytes: usize,
+    /// Bytes of a body, 1 KiB to 16 MiB.
+    pub body_bytes: usize,
+    /// Failed authentications of one source before it gets 429, and how many it may make each second after.
+    pub failures: Budget,
+    /// Connections at a time, up to 1 000 000; 0 is as many as files may be open.
+    pub connections: usize,
 }
 
 /// `[database]`: the one file of data.
@@ -164,7 +183,19 @@ impl Default for Server {
 impl Default for Limits {
     fn default() -> Self {
         Self {
+            header_timeout: Duration::from_secs(5),
+            body_timeout: Duration::from_secs(10),
             write_timeout: Duration::from_secs(30),
+            keep_alive: Duration::from_secs(15),
+            head_bytes: 16 * 1024,
+            path_bytes: 2 * 1024,
+            query_bytes: 8 * 1024,
+            body_bytes: 64 * 1024,
+            failures: Budget {
+                burst: NonZeroU32::new(5_000).unwrap_or(NonZeroU32::MIN),
+                per_second: NonZeroU32::new(20).unwrap_or(NonZeroU32::MIN),
+            },
+            connections: 0,
         }
     }
 }
@@ -223,7 +254,19 @@ impl Config {
                 trusted_proxies: reader.get("server", "trusted_proxies", server.trusted_proxies, value::networks)?,
             },
             limits: Limits {
+                header_timeout: reader.get("limits", "header_timeout", limits.header_timeout, value::seconds(1..=3600))?,
+                body_timeout: reader.get("limits", "body_timeout", limits.body_timeout, value::seconds(1..=3600))?,
                 write_timeout: reader.get("limits", "write_timeout", limits.write_timeout, value::seconds(1..=3600))?,
+                keep_alive: reader.get("limits", "keep_alive", limits.keep_alive, value::seconds(1..=3600))?,
+                head_bytes: reader.get("limits", "head_bytes", limits.head_bytes, value::integer(1024..=98_304))?,
+                path_bytes: reader.get("limits", "path_bytes", limits.path_bytes, value::integer(256..=65_536))?,
+                query_bytes: reader.get("limits", "query_bytes", limits.query_bytes, value::integer(256..=65_536))?,
+                body_bytes: reader.get("limits", "body_bytes", limits.body_bytes, value::integer(1024..=16_777_216))?,
+                failures: Budget {
+                    burst: reader.get("limits", "failure_burst", limits.failures.burst, value::integer(1..=1_000_000))?,
+                    per_second: reader.get("limits", "failures_per_second", limits.failures.per_second, value::integer(1..=10_000))?,
+                },
+                connections: reader.get("limits", "connections", limits.connections, value::integer(0..=1_000_000))?,
             },
             database: Database {
                 path: reader.get("database", "path", database.path, value::path)?,

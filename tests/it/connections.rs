@@ -14,11 +14,13 @@ use actix_web::test::{TestRequest, call_service, init_service};
 use actix_web::{App, HttpResponse, HttpServer, web};
 use netbird_auth::app::{App as State, IdentityHeaderNames};
 use netbird_auth::clock::Timestamp;
+use netbird_auth::config::Limits;
 use netbird_auth::first_start::Owner;
 use netbird_auth::forward::ForwardAuth;
 use netbird_auth::issuers::Issuers;
 use netbird_auth::jwt::IssuerSet;
 use netbird_auth::metrics::Metrics;
+use netbird_auth::refusals::Refusals;
 use netbird_auth::store::{self, Readers, StoreError};
 use netbird_auth::token::{Lifetime, PlainToken};
 use netbird_auth::user::Name;
@@ -68,7 +70,10 @@ fn a_body_of_64_kib_is_read_and_one_byte_more_is_413() {
             // So large that the server may close before it has read all of it.
             let bytes = request(&server, "POST", &path, more, body);
             let answer = server.anonymous().raw(&bytes).unwrap();
-            assert_eq!(answer.error(413), "the body is larger than 64 KiB");
+            assert_eq!(
+                answer.error(413),
+                "the body is larger than the server takes"
+            );
             assert!(answer.header("x-request-id").is_some());
         }
     }
@@ -204,6 +209,8 @@ fn state_of(path: &Path) -> (State, WriterThread) {
         trusted_proxies: Vec::new(),
         cors_origins: vec!["https://dash.example".to_owned()],
         netbird_messages: false,
+        refusals: Refusals::new(Limits::default().failures),
+        limits: Limits::default(),
     };
     (app, thread)
 }

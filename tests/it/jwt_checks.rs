@@ -81,7 +81,7 @@ fn a_jwt_is_three_parts_of_canonical_base64url_of_at_most_8_kib() {
     for in_header in [true, false] {
         t.token(t.of_length(8192, in_header), PASSES);
         t.token(t.of_length(8193, in_header), "JWT over 8 KiB");
-        t.token(t.of_length(60_000, in_header), "JWT over 8 KiB");
+        t.token(t.of_length(15_000, in_header), "JWT over 8 KiB");
     }
     // Parts of which each has bits to spare, and letters that two alphabets spell in two ways.
     let sign = |message: &str| {

@@ -26,6 +26,7 @@ async fn a_panic_of_the_writer_is_told_counted_and_ends_the_server_with_an_error
     let listeners = Listeners {
         api,
         metrics: Some(metrics),
+        connections: 1000,
         workers: 1,
     };
     let writer = app.writer.clone();

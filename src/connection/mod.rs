@@ -1,0 +1,207 @@
+//! One client's connection: how long and how much it may take before, between and within its requests.
+//!
+//! actix has a deadline for the head of a connection's first request only, and lets a head grow to 128 KiB.
+
+mod stream;
+mod watch;
+
+pub use stream::Stream;
+pub use watch::{Bounds, Running, Watch};
+
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use actix_web::body::MessageBody;
+use actix_web::rt::time::{Instant, Sleep, sleep_until};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::error::ApiError;
+use watch::Due;
+
+/// After an answer that refuses: what the client is still sending is taken off it for so long, and so much of
+/// it, or the answer would be lost with it (RFC 9112 §9.6).
+const LINGER: Duration = Duration::from_secs(1);
+const LINGER_BYTES: usize = 256 * 1024;
+
+/// Told of what was refused before it was a request.
+pub type Refused = Rc<dyn Fn(&ApiError)>;
+
+/// The bytes of a connection, within its bounds.
+pub struct Connection {
+    stream: Stream,
+    watch: Rc<Watch>,
+    refused: Refused,
+    /// May be earlier than the deadline, which moves on with each request: then it is set anew.
+    deadline: Pin<Box<Sleep>>,
+    closing: Option<Closing>,
+}
+
+/// It was refused: this is what is still to be written, and what of it was taken off meanwhile.
+struct Closing {
+    answer: Vec<u8>,
+    written: usize,
+    until: Pin<Box<Sleep>>,
+    discarded: usize,
+}
+
+impl Connection {
+    /// A connection that was accepted just now.
+    pub fn new(stream: Stream, bounds: Bounds, refused: Refused) -> Self {
+        let watch = Rc::new(Watch::new(bounds));
+        let deadline = watch.deadline().unwrap_or_else(Instant::now);
+        Self {
+            stream,
+            watch,
+            refused,
+            deadline: Box::pin(sleep_until(deadline)),
+            closing: None,
+        }
+    }
+
+    /// Which the application tells what it does.
+    pub fn watch(&self) -> &Rc<Watch> {
+        &self.watch
+    }
+
+    /// What is due when nothing came.
+    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<Due> {
+        loop {
+            let Some(due) = self.watch.deadline() else {
+                // It is the application's turn, at whose end nobody reads: so the clock goes on.
+                ready!(self.deadline.as_mut().poll(cx));
+                let later = Instant::now() + self.watch.bounds().idle;
+                self.deadline.as_mut().reset(later);
+                continue;
+            };
+            if due < self.deadline.deadline() {
+                self.deadline.as_mut().reset(due);
+            }
+            ready!(self.deadline.as_mut().poll(cx));
+            if due <= self.deadline.deadline() {
+                return Poll::Ready(self.watch.due());
+            }
+            self.deadline.as_mut().reset(due);
+        }
+    }
+
+    /// Begins to refuse; the answer is written where no request was answered before, as what the client takes
+    /// for its next answer otherwise.
+    fn refuse(&mut self, error: &ApiError) {
+        (self.refused)(error);
+        let answer = match self.watch.is_first() {
+            true => text(error),
+            false => Vec::new(),
+        };
+        self.closing = Some(Closing {
+            answer,
+            written: 0,
+            until: Box::pin(sleep_until(Instant::now() + LINGER)),
+            discarded: 0,
+        });
+    }
+}
+
+/// An answer as bytes, with which the connection ends.
+fn text(error: &ApiError) -> Vec<u8> {
+    let mut response = error.response(false);
+    crate::answer::guard(response.headers_mut());
+    let status = response.status();
+    let reason = status.canonical_reason().unwrap_or_default();
+    let mut head = format!("HTTP/1.1 {} {reason}\r\n", status.as_u16()).into_bytes();
+    let mut line = |name: &[u8], value: &[u8]| {
+        head.extend([name, b": ", value, b"\r\n"].concat());
+    };
+    for (name, value) in response.headers() {
+        line(name.as_str().as_bytes(), value.as_bytes());
+    }
+    let body = response.into_body().try_into_bytes().unwrap_or_default();
+    line(b"content-length", body.len().to_string().as_bytes());
+    line(b"connection", b"close");
+    [&head, &b"\r\n"[..], &body].concat()
+}
+
+impl Closing {
+    /// Ready when the connection may be closed.
+    fn poll(&mut self, stream: &mut Stream, cx: &mut Context<'_>) -> Poll<()> {
+        if self.until.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        while let Some(rest @ [_, ..]) = self.answer.get(self.written..) {
+            match Pin::new(&mut *stream).poll_write(cx, rest) {
+                Poll::Ready(Ok(written @ 1..)) => self.written += written,
+                Poll::Ready(_) => return Poll::Ready(()),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        if self.answer.is_empty() || ready!(Pin::new(&mut *stream).poll_shutdown(cx)).is_err() {
+            return Poll::Ready(());
+        }
+        let mut scratch = [0; 4096];
+        loop {
+            let mut buffer = ReadBuf::new(&mut scratch);
+            if ready!(Pin::new(&mut *stream).poll_read(cx, &mut buffer)).is_err() {
+                return Poll::Ready(());
+            }
+            self.discarded += buffer.filled().len();
+            if buffer.filled().is_empty() || self.discarded > LINGER_BYTES {
+                return Poll::Ready(());
+            }
+        }
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        loop {
+            if let Some(closing) = &mut this.closing {
+                ready!(closing.poll(&mut this.stream, cx));
+                return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+            }
+            if this.watch.is_head_full() {
+                // actix reads all that there is before it looks whether it is a request.
+                if this.watch.looks_once() {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                this.refuse(&ApiError::HeadTooLarge);
+                continue;
+            }
+            let before = buffer.filled().len();
+            if let Poll::Ready(read) = Pin::new(&mut this.stream).poll_read(cx, buffer) {
+                this.watch.received(buffer.filled().len() - before);
+                return Poll::Ready(read);
+            }
+            match ready!(this.wait(cx)) {
+                // An end, as if the client had closed it.
+                Due::Idle => return Poll::Ready(Ok(())),
+                Due::Head => this.refuse(&ApiError::Timeout("the request")),
+            }
+        }
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().stream).poll_write(cx, buffer)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+    }
+}
