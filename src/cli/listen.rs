@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use rustix::process::{Resource, Rlimit};
 
 use super::failure::Failure;
+use super::supervisor;
 use crate::config::{Config, Limits};
 use crate::server::{self, Listeners};
 
@@ -23,25 +24,32 @@ pub(super) fn url_of(listen: SocketAddr) -> String {
     format!("http://{address}")
 }
 
-/// Takes the addresses of the configuration.
+/// Takes the addresses of the configuration, or the socket that a supervisor hands over in place of the API's.
 pub(super) fn bind(config: &Config) -> Result<Listeners, Failure> {
-    let listen = |address: SocketAddr, key: &str| {
+    let bound = |address: SocketAddr, key: &str| {
         let listener = TcpListener::bind(address).map_err(|error| {
             Failure::Failed(format!("{address}: {error}; choose another in {key}"))
         })?;
         // The standard library's 128 are few where thousands come at once: who finds no place tries again after
         // a second, then after three.
         rustix::net::listen(&listener, BACKLOG).map_err(std::io::Error::from)?;
+        Ok(listener)
+    };
+    let ready = |listener: Result<TcpListener, Failure>| {
+        let listener = listener?;
         // At once: who connects before this is set is never cut.
         server::cut_stalled(&listener, config.limits.write_timeout)?;
         Ok::<_, Failure>(listener)
     };
+    let api = match supervisor::socket()? {
+        Some(handed) => Ok(handed),
+        None => bound(config.server.listen, "[server] listen"),
+    };
+    let metrics = config.metrics.listen;
     Ok(Listeners {
-        api: listen(config.server.listen, "[server] listen")?,
-        metrics: config
-            .metrics
-            .listen
-            .map(|address| listen(address, "[metrics] listen"))
+        api: ready(api)?,
+        metrics: metrics
+            .map(|address| ready(bound(address, "[metrics] listen")))
             .transpose()?,
         workers: config.server.workers,
         connections: connections(&config.limits)?,
