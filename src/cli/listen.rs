@@ -1,6 +1,7 @@
 //! Where the server listens, and with how many connections.
 
 use std::net::{SocketAddr, TcpListener};
+use std::num::NonZeroUsize;
 
 use rustix::process::{Resource, Rlimit};
 
@@ -52,13 +53,18 @@ pub(super) fn bind(config: &Config) -> Result<Listeners, Failure> {
             .map(|address| ready(bound(address, "[metrics] listen")))
             .transpose()?,
         workers: config.server.workers,
-        connections: connections(&config.limits)?,
+        connections: connections(&config.limits, config.server.workers)?,
     })
 }
 
 /// As many as files may be open, of which a connection is one, but for those of everything else.
-fn connections(limits: &Limits) -> Result<usize, Failure> {
-    const ELSE: u64 = 64;
+fn connections(limits: &Limits, workers: usize) -> Result<usize, Failure> {
+    // The database and its readers, backups, keys, the metrics; and four of each worker's own.
+    let workers = match workers {
+        0 => std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
+        workers => workers,
+    };
+    let elsewhere = (64 + server::METRICS_CONNECTIONS + 5 * workers) as u64;
     let files = rustix::process::getrlimit(Resource::Nofile);
     let raised = Rlimit {
         current: files.maximum,
@@ -72,7 +78,7 @@ fn connections(limits: &Limits) -> Result<usize, Failure> {
         false => files,
     };
     let files = files.current.unwrap_or(u64::MAX);
-    let possible = usize::try_from(files.saturating_sub(ELSE)).unwrap_or(usize::MAX);
+    let possible = usize::try_from(files.saturating_sub(elsewhere)).unwrap_or(usize::MAX);
     let possible = possible.clamp(1, 1_000_000);
     match limits.connections {
         0 => Ok(possible),
