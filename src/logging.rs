@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use log::LevelFilter;
 use log::kv::{Error, Key, Value, VisitSource};
 
 use crate::clock::Timestamp;
@@ -12,7 +13,13 @@ pub fn start(config: &Log) {
     let mut builder = env_logger::Builder::new();
     builder.filter_level(config.level);
     // It tells of its threads at every start, which is no news to anybody.
-    builder.filter_module("actix_server", config.level.min(log::LevelFilter::Warn));
+    // What it can't parse has a line of ours, of which there are few.
+    let of_parser = match config.level {
+        level @ (LevelFilter::Debug | LevelFilter::Trace) => level,
+        _ => LevelFilter::Off,
+    };
+    builder.filter_module("actix_http", of_parser);
+    builder.filter_module("actix_server", config.level.min(LevelFilter::Warn));
     match config.format {
         LogFormat::Text => builder.format(|out, record| {
             write!(out, "{} {:5} ", Timestamp::now(), record.level())?;

@@ -5,7 +5,7 @@
 //! The published crates for that keep one for each source for as long as they are not told otherwise.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
@@ -33,13 +33,18 @@ pub struct Budget {
 /// `None` where it is not known.
 type Source = Option<IpAddr>;
 
+/// 64:ff9b::/96, without its last 32 bits: an IPv4 address behind a translator (NAT64, RFC 6052 §2.1).
+const NAT64: u128 = 0x0064_ff9b_0000_0000_0000_0000;
+
 /// Which source an address belongs to.
 fn source(address: Option<IpAddr>) -> Source {
-    Some(match address?.to_canonical() {
-        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(
-            address.to_bits() & !u128::from(u64::MAX),
-        )),
-        v4 => v4,
+    let bits = match address?.to_canonical() {
+        IpAddr::V6(address) => address.to_bits(),
+        v4 => return Some(v4),
+    };
+    Some(match bits >> 32 == NAT64 {
+        true => Ipv4Addr::from_bits(bits as u32).into(),
+        false => Ipv6Addr::from_bits(bits & !u128::from(u64::MAX)).into(),
     })
 }
 
@@ -194,6 +199,8 @@ mod tests {
             ("2001:db8::1", "2001:db8::ffff:0:1", true),
             ("2001:db8::1", "2001:db8:0:1::1", false),
             ("::1", "::2", true),
+            ("64:ff9b::192.0.2.1", "192.0.2.1", true),
+            ("64:ff9b::192.0.2.1", "64:ff9b::192.0.2.2", false),
             ("::1", "192.0.2.1", false),
         ];
         for (one, other, is_same) in table {

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::net::{IpAddr, TcpListener};
 use std::num::NonZeroUsize;
+use std::os::fd::AsFd;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -25,13 +26,16 @@ use futures_util::future::{Either, select};
 
 use crate::api;
 use crate::app::App;
-use crate::connection::{Bounds, Connection, Stream};
+use crate::connection::{Bounds, Connection, Stream, Watch};
 use crate::error::{ApiError, UNREADABLE};
 use crate::writer::WriterThread;
 
 /// How long running requests may take to end once the server was told to stop. The writer then
 /// has as long again within the ten seconds that supervisors give.
 const GRACE_SECONDS: u64 = 4;
+
+/// To the metrics, at a time.
+pub const METRICS_CONNECTIONS: usize = 32;
 
 /// Between two looks at what got no line in the log.
 const SUMMED_UP_EVERY: Duration = Duration::from_secs(10);
@@ -64,7 +68,7 @@ pub enum ServerError {
     MarksLost,
 }
 
-/// Lets the operating system cut each connection of this listener whose client takes nothing of
+/// Lets the operating system cut this connection, or each one of this listener, if the client takes nothing of
 /// what was sent to it for so long. Without this a client could ask for a long list, read nothing,
 /// and keep the connection and a page of the list for ever.
 ///
@@ -74,10 +78,10 @@ pub enum ServerError {
 /// # Errors
 /// That of the operating system.
 #[cfg(target_os = "linux")]
-pub fn cut_stalled(listener: &TcpListener, write_timeout: Duration) -> std::io::Result<()> {
+pub fn cut_stalled(socket: impl AsFd, write_timeout: Duration) -> std::io::Result<()> {
     let milliseconds = u32::try_from(write_timeout.as_millis()).unwrap_or(u32::MAX);
     // An accepted connection takes over the options of its listener.
-    rustix::net::sockopt::set_tcp_user_timeout(listener, milliseconds)?;
+    rustix::net::sockopt::set_tcp_user_timeout(socket, milliseconds)?;
     Ok(())
 }
 
@@ -86,7 +90,7 @@ pub fn cut_stalled(listener: &TcpListener, write_timeout: Duration) -> std::io::
 /// # Errors
 /// None.
 #[cfg(not(target_os = "linux"))]
-pub fn cut_stalled(_: &TcpListener, _: Duration) -> std::io::Result<()> {
+pub fn cut_stalled(_: impl AsFd, _: Duration) -> std::io::Result<()> {
     Ok(())
 }
 
@@ -106,14 +110,28 @@ pub async fn run(
         idle: app.limits.keep_alive,
         head_bytes: app.limits.head_bytes,
     };
+    let limits = (bounds, app.limits.write_timeout);
     let mut handles: Vec<ServerHandle> = Vec::new();
     if let Some(listener) = listeners.metrics {
         let data = web::Data::new(Arc::clone(&app));
         let refused = refusals(&app);
-        let builder = Server::build().workers(1).shutdown_timeout(1);
-        let server = listen(builder, listener, bounds, refused, move || {
+        let builder = Server::build()
+            .workers(1)
+            .shutdown_timeout(1)
+            .max_concurrent_connections(METRICS_CONNECTIONS);
+        let server = listen(builder, listener, limits, refused, move || {
             actix_web::App::new()
                 .app_data(data.clone())
+                .wrap_fn(|request, service| {
+                    let watch = request.conn_data::<Rc<Watch>>();
+                    let running = watch.map(|watch| watch.begin(false));
+                    let answered = service.call(request);
+                    async move {
+                        let answered = answered.await;
+                        drop(running);
+                        answered
+                    }
+                })
                 .route("/metrics", web::get().to(metrics))
         })?;
         handles.push(server.handle());
@@ -126,9 +144,9 @@ pub async fn run(
     let builder = Server::build()
         .workers(workers)
         .shutdown_timeout(GRACE_SECONDS)
-        .max_concurrent_connections(listeners.connections.div_ceil(workers));
+        .max_concurrent_connections((listeners.connections / workers).max(1));
     let data = web::Data::new(Arc::clone(&app));
-    let server = listen(builder, listeners.api, bounds, refusals(&app), move || {
+    let server = listen(builder, listeners.api, limits, refusals(&app), move || {
         actix_web::App::new()
             .app_data(data.clone())
             .app_data(web::PayloadConfig::new(data.limits.body_bytes))
@@ -180,7 +198,7 @@ fn refusals(app: &Arc<App>) -> impl Fn(Option<IpAddr>, &ApiError) + Clone + Send
 fn listen<F, I, S, B>(
     builder: ServerBuilder,
     listener: TcpListener,
-    bounds: Bounds,
+    (bounds, write_timeout): (Bounds, Duration),
     refused: impl Fn(Option<IpAddr>, &ApiError) + Clone + Send + 'static,
     application: F,
 ) -> std::io::Result<Server>
@@ -223,6 +241,7 @@ where
                         let (http, refused) = (Rc::clone(&http), refused.clone());
                         let peer = stream.peer_addr().ok();
                         let ip = peer.map(|peer| peer.ip());
+                        let _ = cut_stalled(&stream, write_timeout);
                         // An answer is not kept back for the next one.
                         let _ = stream.set_nodelay(true);
                         let told = refused.clone();

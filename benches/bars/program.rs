@@ -49,7 +49,7 @@ impl Program {
     fn spawn(database: &Path, listen: &str) -> Self {
         let settings = database.with_extension("toml");
         let text = format!(
-            "[server]\nlisten = '{listen}'\nworkers = 1\n[database]\npath = '{}'\n",
+            "[server]\nlisten = '{listen}'\nworkers = 1\n[limits]\nfailure_burst = 1000000\nfailures_per_second = 10000\n[database]\npath = '{}'\n",
             database.display()
         );
         fs::write(&settings, text).unwrap();

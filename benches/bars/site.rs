@@ -1,6 +1,7 @@
 //! The servers that are asked: in this process, one worker each, on a core of their own.
 
 use std::net::{SocketAddr, TcpListener};
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
@@ -16,13 +17,19 @@ use netbird_auth::index::Index;
 use netbird_auth::issuers::Issuers;
 use netbird_auth::jwt::IssuerSet;
 use netbird_auth::metrics::Metrics;
-use netbird_auth::refusals::Refusals;
+use netbird_auth::refusals::{Budget, Refusals};
 use netbird_auth::store::{self, Readers};
 use netbird_auth::user::Caller;
 use netbird_auth::writer::{Start, Writer, WriterThread};
 use rustix::thread::{CpuSet, Pid, gettid, sched_getaffinity, sched_setaffinity};
 
 use crate::fill::Filled;
+
+/// A refusal is measured as one, and not as the 429 after it.
+const UNLIMITED: Budget = Budget {
+    burst: NonZeroU32::MAX,
+    per_second: NonZeroU32::MAX,
+};
 
 /// Where the workers run.
 const SERVER_CORE: usize = 0;
@@ -157,7 +164,7 @@ fn app(folder: &Path, database: &Path, settings: &str) -> (Arc<App>, WriterThrea
         trusted_proxies: config.server.trusted_proxies,
         cors_origins: Vec::new(),
         netbird_messages: false,
-        refusals: Refusals::new(Limits::default().failures),
+        refusals: Refusals::new(UNLIMITED),
         limits: Limits::default(),
     };
     (Arc::new(app), thread)

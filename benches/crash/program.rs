@@ -77,7 +77,10 @@ impl Settings {
             .env("XDG_CONFIG_HOME", self.folder.join("no-config"))
             .env("NETBIRD_AUTH_DATABASE__PATH", self.database())
             .env("NETBIRD_AUTH_SERVER__LISTEN", "127.0.0.1:0")
-            .env("NETBIRD_AUTH_SERVER__WORKERS", "2");
+            .env("NETBIRD_AUTH_SERVER__WORKERS", "2")
+            // Revoked tokens are asked for as fast as it goes.
+            .env("NETBIRD_AUTH_LIMITS__FAILURE_BURST", "1000000")
+            .env("NETBIRD_AUTH_LIMITS__FAILURES_PER_SECOND", "10000");
         if let Some(token) = &self.token {
             command.env("NETBIRD_AUTH_BOOTSTRAP__TOKEN", token);
         }

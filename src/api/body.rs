@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use actix_web::{FromRequest, HttpRequest};
 use serde_json::{Map, Value};
 
 use crate::app::App;
+use crate::connection::Watch;
 use crate::error::ApiError;
 use crate::json;
 use crate::user::{Name, TextFault};
@@ -27,10 +29,18 @@ impl FromRequest for Body {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         // The application's PayloadConfig has the limit of its length.
         let bytes = Bytes::from_request(request, payload);
+        let watch = request.conn_data::<Rc<Watch>>().cloned();
         let time = request.app_data::<web::Data<Arc<App>>>();
         let time = time.map_or(Duration::ZERO, |app| app.limits.body_timeout);
         Box::pin(async move {
-            match timeout(time, bytes).await {
+            if let Some(watch) = &watch {
+                watch.reads_body();
+            }
+            let read = timeout(time, bytes).await;
+            if let (Some(watch), Ok(Ok(_))) = (&watch, &read) {
+                watch.has_read_body();
+            }
+            match read {
                 Ok(Ok(bytes)) => Ok(Self(bytes)),
                 Err(_) => Err(ApiError::Timeout("the body")),
                 Ok(Err(error)) => Err(match error.as_error::<PayloadError>() {

@@ -13,7 +13,7 @@ use log::kv::Value;
 use super::client::client;
 use super::verify::PATH as VERIFY;
 use crate::app::App;
-use crate::error::{ApiError, UNREADABLE};
+use crate::error::{ApiError, AuthFault, UNREADABLE};
 use crate::xid::Xid;
 
 /// A path in more encodings than this over one another is not looked through for the log.
@@ -38,7 +38,9 @@ pub(super) fn refuse(app: &App, response: ServiceResponse, id: Xid) -> ServiceRe
     let request = response.request();
     let client = client(app, request);
     let limited;
-    if let ApiError::Unauthorized(_) = error
+    // Who shows no credential has guessed none.
+    if let ApiError::Unauthorized(fault) = error
+        && *fault != AuthFault::Missing
         && let Err(wait) = app.refusals.failed(client, Instant::now())
         // A proxy would make of a 429 what it likes.
         && !is_verify(request.path())
@@ -70,16 +72,17 @@ fn log_refusal(
     if !log::log_enabled!(level) {
         return;
     }
-    // A failure of ours is told each time.
-    let untold = match level {
-        log::Level::Info => match app
-            .refusals
-            .line(client, error.metric_reason(), Instant::now())
-        {
-            Some(untold) => untold,
-            None => return,
-        },
-        _ => 0,
+    let now = Instant::now();
+    let line = match status {
+        // A bug is told each time.
+        500 => Some(0),
+        // One trouble of ours, whoever asks.
+        501.. => app.refusals.line(None, error.metric_reason(), now),
+        _ if level == log::Level::Info => app.refusals.line(client, error.metric_reason(), now),
+        _ => Some(0),
+    };
+    let Some(untold) = line else {
+        return;
     };
     let client = client.map_or_else(|| "unknown".to_owned(), |client| client.to_string());
     let (reason, asked);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use actix_web::body::{BodySize, BoxBody, MessageBody};
-use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::uri::PathAndQuery;
 use actix_web::http::{ConnectionType, Method, StatusCode, Version};
@@ -41,7 +41,9 @@ pub async fn respond(
     let Some(app) = request.app_data::<web::Data<Arc<App>>>().cloned() else {
         return Err(ApiError::Internal.into());
     };
-    let running = request.conn_data::<Rc<Watch>>().map(Watch::begin);
+    let has_body = !matches!(request.parts().1, Payload::None);
+    let watch = request.conn_data::<Rc<Watch>>();
+    let running = watch.map(|watch| watch.begin(has_body));
     let id = Xid::new(Timestamp::now());
     let extra = Extra {
         id,

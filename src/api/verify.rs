@@ -1,6 +1,7 @@
 //! `/auth/verify`: a reverse proxy asks whether a request to somebody else's site may pass.
 
 use std::borrow::Cow;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use actix_web::http::header::{
@@ -16,6 +17,7 @@ use crate::address::is_trusted;
 use crate::app::App;
 use crate::auth::{Presented, know, let_in, presented_anywhere};
 use crate::clock::Timestamp;
+use crate::connection::Watch;
 use crate::error::{ApiError, AuthFault};
 use crate::forward::{self, NOTHING, Original, OriginalFault, Plan, header_value};
 use crate::user::User;
@@ -35,7 +37,9 @@ pub async fn verify(
         return Err(OriginalFault::Untrusted.into());
     }
     // However it ends, the verdict does not depend on it.
-    let _ = timeout(app.limits.body_timeout, skip(body, app.limits.body_bytes)).await;
+    let watch = request.conn_data::<Rc<Watch>>();
+    let skipped = skip(body, app.limits.body_bytes, watch);
+    let _ = timeout(app.limits.body_timeout, skipped).await;
     let settings = &app.forward_auth;
     let original = original(request.headers())?;
     let client = match settings.rules.ask_for_client() {
@@ -61,13 +65,19 @@ pub async fn verify(
 }
 
 /// Reads a short body that a proxy sent along: unread, it would cost the connection.
-async fn skip(mut body: web::Payload, most: usize) {
+async fn skip(mut body: web::Payload, most: usize, watch: Option<&Rc<Watch>>) {
     let mut length = 0;
+    if let Some(watch) = watch {
+        watch.reads_body();
+    }
     while let Some(Ok(part)) = body.next().await {
         length += part.len();
         if length > most {
-            break;
+            return;
         }
+    }
+    if let Some(watch) = watch {
+        watch.has_read_body();
     }
 }
 

@@ -17,6 +17,7 @@ mod output;
 mod progress;
 mod restore;
 mod serve;
+mod supervisor;
 mod token;
 mod user;
 

@@ -16,7 +16,7 @@ use crossbeam_channel::Sender;
 use super::bootstrap::owner;
 use super::failure::Failure;
 use super::listen::{bind, shown, url_of};
-use super::output;
+use super::{output, supervisor};
 use crate::app::{App, IdentityHeaderNames};
 use crate::backup::{self, Schedule, Scheduled};
 use crate::clock::Timestamp;
@@ -130,9 +130,11 @@ impl Serve {
         if let Some(metrics) = &listeners.metrics {
             log::info!("metrics on {}", shown(metrics.local_addr()));
         }
+        supervisor::ready();
         let (schedule, backups) = backups.unzip();
         let stop = async move {
             stop.await;
+            supervisor::stopping();
             // A backup that is on the way is called off while running requests finish.
             drop(schedule);
         };

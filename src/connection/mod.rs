@@ -37,6 +37,8 @@ pub struct Connection {
     /// May be earlier than the deadline, which moves on with each request: then it is set anew.
     deadline: Pin<Box<Sleep>>,
     closing: Option<Closing>,
+    /// The client takes nothing of what is written. The kernel cuts it if that lasts: `server::cut_stalled`.
+    is_blocked: bool,
 }
 
 /// It was refused: this is what is still to be written, and what of it was taken off meanwhile.
@@ -58,6 +60,7 @@ impl Connection {
             refused,
             deadline: Box::pin(sleep_until(deadline)),
             closing: None,
+            is_blocked: false,
         }
     }
 
@@ -165,6 +168,13 @@ impl AsyncRead for Connection {
                 ready!(closing.poll(&mut this.stream, cx));
                 return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
             }
+            // Whoever takes no answers needs none to further requests. And nothing is read ahead.
+            if this.is_blocked || this.watch.holds(cx) {
+                return Poll::Pending;
+            }
+            if this.watch.is_too_much() {
+                return Poll::Ready(Ok(()));
+            }
             if this.watch.is_head_full() {
                 // actix reads all that there is before it looks whether it is a request.
                 if this.watch.looks_once() {
@@ -194,7 +204,15 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         buffer: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().stream).poll_write(cx, buffer)
+        let this = self.get_mut();
+        let write = Pin::new(&mut this.stream).poll_write(cx, buffer);
+        if this.is_blocked && write.is_ready() {
+            // actix has looked for something to read before it came here, in vain.
+            this.watch.goes_on();
+            cx.waker().wake_by_ref();
+        }
+        this.is_blocked = write.is_pending();
+        write
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

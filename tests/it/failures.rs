@@ -1,6 +1,7 @@
 //! Failed authentications: limited by source and never by account, and told in lines that fail2ban reads.
 
 use std::fs;
+use std::path::Path;
 
 use crate::support::{Client, Command, Response, Server, eventually, fresh_token};
 
@@ -132,7 +133,7 @@ fn fail2ban_finds_each_failure_and_the_right_address() {
         };
         // A token in a path is not logged, and what is in its place has spaces.
         assert_eq!(get(&unknown, "/api/users", "192.0.2.1"), 401);
-        assert_eq!(get(&server.anonymous(), "/api/users", "2001:db8::2"), 401);
+        assert_eq!(get(&unknown, "/api/users", "2001:db8::2"), 401);
         let pretends = "/api/users/client.address=6.6.6.6/tokens";
         assert_eq!(get(&unknown, pretends, "192.0.2.3"), 401);
         let token = format!("/api/users/{}/tokens", fresh_token());
@@ -149,7 +150,8 @@ fn fail2ban_finds_each_failure_and_the_right_address() {
         for _ in 0..4 {
             get(&unknown, "/api/users", "192.0.2.7");
         }
-        // No failures: a good credential, and one that may not.
+        // No failures: no credential, a good one, and one that may not.
+        assert_eq!(get(&server.anonymous(), "/api/users", "192.0.2.8"), 401);
         assert_eq!(get(&server.owner, "/api/users", "192.0.2.8"), 200);
         let (reader, _) = server.member("user", false);
         eventually("they are known", || {
@@ -160,15 +162,22 @@ fn fail2ban_finds_each_failure_and_the_right_address() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("log");
         fs::write(&file, server.stop().1.join("\n") + "\n").unwrap();
-        let output = Command::new("fail2ban-regex")
+        let as_a_file = Command::new("fail2ban-regex")
             .args(["-o", "ip"])
-            .args([&file, std::path::Path::new(filter)])
+            .args([&file, Path::new(filter)])
             .output()
             .unwrap();
-        let found = String::from_utf8(output.stdout).unwrap();
-        let mut found: Vec<&str> = found.split_whitespace().collect();
-        // What the tests of other things ask from here.
-        found.retain(|address| *address != "127.0.0.1");
+        let script = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/tests/clients/fail2ban_journal.py"
+        );
+        // With the interpreter that it is installed for.
+        let from_the_journal = Command::new("/usr/bin/python3")
+            .arg(script)
+            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/fail2ban"))
+            .stdin(fs::File::open(&file).unwrap())
+            .output()
+            .unwrap();
         let expected = [
             "192.0.2.1",
             "2001:db8::2",
@@ -181,11 +190,14 @@ fn fail2ban_finds_each_failure_and_the_right_address() {
             "192.0.2.7",
             "192.0.2.7",
         ];
-        assert_eq!(
-            found,
-            expected,
-            "{format}: {}",
-            fs::read_to_string(&file).unwrap()
-        );
+        for (way, output) in [("file", as_a_file), ("journal", from_the_journal)] {
+            let found = String::from_utf8(output.stdout).unwrap();
+            let mut found: Vec<&str> = found.split_whitespace().collect();
+            // What the helpers of the tests ask from here.
+            found.retain(|address| *address != "127.0.0.1");
+            let log = fs::read_to_string(&file).unwrap();
+            let errors = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(found, expected, "{format}, {way}: {log}{errors}");
+        }
     }
 }

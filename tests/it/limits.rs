@@ -202,6 +202,96 @@ fn a_body_that_comes_too_slowly_is_408_and_makes_nothing() {
 }
 
 #[test]
+fn what_is_left_of_a_body_is_no_head() {
+    let server = server();
+    // Longer than a head may be, in pieces, and never read: it is thrown away, and then the connection ends.
+    let length = "Content-Length: 60000\r\n";
+    for (method, path, status) in [("POST", "/nowhere", 404), ("GET", "/healthz", 200)] {
+        let mut connection = Connection::open(server.address);
+        connection.send(&request(&server, method, path, length, b""));
+        assert_eq!(connection.answer(false).status, status);
+        for _ in 0..60 {
+            connection.send(&[b'x'; 1000]);
+        }
+        assert!(connection.is_at_end(), "{path}");
+    }
+    let mut connection = Connection::open(server.address);
+    let chunked = "Transfer-Encoding: chunked\r\n";
+    let whole = b"5\r\nhello\r\n0\r\n\r\n";
+    connection.send(&request(&server, "POST", "/nowhere", chunked, whole));
+    assert_eq!(connection.answer(false).status, 404);
+    let since = Instant::now();
+    assert!(connection.is_at_end(), "nothing more was sent");
+    assert!(since.elapsed() >= 2 * SECOND - Duration::from_millis(200));
+    let log = server.stop().1.join("\n");
+    assert!(!log.contains("refused"), "{log}");
+}
+
+#[test]
+fn pipelined_requests_of_a_slow_reader_are_all_answered() {
+    const REQUESTS: usize = 20_000;
+    let server = server();
+    let mut stream = TcpStream::connect(server.address).unwrap();
+    let mut writer = stream.try_clone().unwrap();
+    let healthy = request(&server, "GET", "/healthz", "", b"");
+    let sent = std::thread::spawn(move || writer.write_all(&healthy.repeat(REQUESTS)));
+    let (mut text, mut buffer, since) = (Vec::new(), [0; 4096], Instant::now());
+    stream.set_read_timeout(Some(20 * SECOND)).unwrap();
+    // Slowly for longer than a head has time, then as fast as it goes.
+    while since.elapsed() < 3 * SECOND {
+        let last = Instant::now();
+        eventually("a pause", || {
+            (last.elapsed().as_millis() > 50).then_some(())
+        });
+        let read = stream.read(&mut buffer).unwrap();
+        assert!(read > 0, "the connection ended");
+        text.extend(&buffer[..read]);
+    }
+    // The last one asks for the end.
+    sent.join().unwrap().unwrap();
+    stream
+        .write_all(b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        .unwrap();
+    stream.read_to_end(&mut text).unwrap();
+    let answers = text
+        .windows(12)
+        .filter(|part| part == b"HTTP/1.1 200")
+        .count();
+    assert_eq!(answers, REQUESTS + 1);
+    let log = server.stop().1.join("\n");
+    assert!(!log.contains("refused"), "{log}");
+}
+
+#[test]
+fn requests_behind_an_answer_that_is_not_read_cost_no_time() {
+    let server = crate::stalled::server("5");
+    let mut stream = TcpStream::connect(server.address).unwrap();
+    let list = request(&server, "GET", "/api/users", "", b"");
+    let healthy = request(&server, "GET", "/healthz", "", b"");
+    stream.set_nonblocking(true).unwrap();
+    let mut bytes: &[u8] = &[list, healthy.repeat(5_000)].concat();
+    let time = || -> u64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", server.pid())).unwrap();
+        let fields: Vec<&str> = stat.rsplit(") ").next().unwrap().split(' ').collect();
+        // In user mode and in the system's, in hundredths of a second.
+        fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+    };
+    // All that the system and the server take.
+    let since = Instant::now();
+    while since.elapsed() < SECOND {
+        if let Ok(written) = stream.write(bytes) {
+            bytes = &bytes[written..];
+        }
+        std::thread::yield_now();
+    }
+    let (before, since) = (time(), Instant::now());
+    eventually("a second", || (since.elapsed() > SECOND).then_some(()));
+    let spent = time() - before;
+    assert!(spent < 50, "{spent} hundredths of a second");
+    assert_eq!(server.anonymous().get("/healthz").status, 200);
+}
+
+#[test]
 fn further_connections_wait_until_one_ends() {
     let server = Server::start_with(&[("LIMITS__CONNECTIONS", "2"), ("SERVER__WORKERS", "1")]);
     let healthy = request(&server, "GET", "/healthz", "", b"");

@@ -183,6 +183,30 @@ fn a_refusal_is_logged_with_the_request_id_of_its_answer() {
 }
 
 #[test]
+fn a_scraper_keeps_its_connection() {
+    let server = Server::start_with(&[
+        ("METRICS__LISTEN", "127.0.0.1:0"),
+        ("LIMITS__HEADER_TIMEOUT", "1"),
+        ("LIMITS__KEEP_ALIVE", "3"),
+    ]);
+    let line = server.log_line("metrics on http://");
+    let address = line.split_once("http://").unwrap().1.parse().unwrap();
+    let mut connection = Connection::open(address);
+    let since = Instant::now();
+    for _ in 0..2 {
+        connection.send(b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n");
+        assert_eq!(connection.answer(false).status, 200);
+        let last = Instant::now();
+        eventually("longer than a head has time", || {
+            (last.elapsed().as_millis() > 1_500).then_some(())
+        });
+    }
+    assert!(connection.is_at_end());
+    assert!(since.elapsed().as_secs() >= 4, "{:?}", since.elapsed());
+    assert!(!server.stop().1.join("\n").contains("refused"));
+}
+
+#[test]
 fn a_log_in_json_is_one_object_a_line() {
     let server = Server::start_with(&[("LOG__FORMAT", "json"), ("LOG__LEVEL", "trace")]);
     let (user, _) = server.member("user", false);

@@ -9,7 +9,7 @@ use crate::support::{Connection, Crowd, Response, Server, eventually};
 const USERS: usize = 10_000;
 
 /// A server whose list of users is some megabytes.
-fn server(write_timeout: &str) -> Server {
+pub fn server(write_timeout: &str) -> Server {
     let crowd = Crowd::new();
     let sql = format!(
         "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {USERS})

@@ -24,6 +24,7 @@ pub fn netbird_auth(folder: &Path) -> Command {
         }
     }
     command
+        .stdin(Stdio::null())
         .env("XDG_CONFIG_HOME", folder.join("no-config"))
         .env("NETBIRD_AUTH_DATABASE__PATH", folder.join("test.db"))
         .env("NETBIRD_AUTH_SERVER__LISTEN", "127.0.0.1:0")
@@ -101,7 +102,6 @@ impl Server {
     /// A server that a test's own command starts, such as [`netbird_auth`] by way of a shell.
     pub fn start_by(mut command: Command, folder: Arc<TempDir>, token: String) -> Self {
         let mut child = command
-            .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()

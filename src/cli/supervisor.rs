@@ -1,0 +1,41 @@
+//! What a supervisor hands over and wants to hear, as systemd and others do it: sd_listen_fds(3), sd_notify(3).
+
+use std::net::TcpListener;
+
+use listenfd::ListenFd;
+use sd_notify::NotifyState;
+
+use super::failure::Failure;
+
+/// The socket that it listens on for us; `None` where it does not.
+pub(super) fn socket() -> Result<Option<TcpListener>, Failure> {
+    let mut handed = ListenFd::from_env();
+    if handed.len() > 1 {
+        return Err(Failure::Failed(format!(
+            "{} sockets were handed over, and one is served: leave one ListenStream= in the socket unit",
+            handed.len()
+        )));
+    }
+    handed.take_tcp_listener(0).map_err(|error| {
+        Failure::Failed(format!(
+            "the socket that was handed over is none of TCP ({error}): let ListenStream= be an address and a port"
+        ))
+    })
+}
+
+/// Requests are answered from now on.
+pub(super) fn ready() {
+    tell(NotifyState::Ready);
+}
+
+/// A stop has begun.
+pub(super) fn stopping() {
+    tell(NotifyState::Stopping);
+}
+
+fn tell(state: NotifyState<'_>) {
+    // Without a supervisor that listens nothing is done, and that is no error.
+    if let Err(error) = sd_notify::notify(&[state]) {
+        log::warn!("the supervisor could not be told: {error}");
+    }
+}
