@@ -100,7 +100,12 @@ impl Slow {
             cut: 0,
             late: Duration::ZERO,
         };
-        slow.clients = (0..SLOW).map(|place| slow.open(place)).collect();
+        // Over the time that a head has: they are held, and don't all end in one moment again and again.
+        for place in 0..SLOW {
+            let client = slow.open(place);
+            slow.clients.push(client);
+            std::thread::sleep(HEAD / SLOW as u32);
+        }
         slow
     }
 
