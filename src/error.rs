@@ -192,15 +192,8 @@ impl ApiError {
     }
 
     /// Whether it is of a request that no client sends who means well, or whose connection is too bad.
-    pub const fn is_hostile(&self) -> bool {
-        matches!(
-            self,
-            Self::Broken
-                | Self::Timeout(_)
-                | Self::TooLarge
-                | Self::UriTooLong(_)
-                | Self::HeadTooLarge
-        )
+    pub fn is_hostile(&self) -> bool {
+        matches!(self, Self::Broken) || matches!(self.status().as_u16(), 408 | 413 | 414 | 431)
     }
 
     /// A word for the metrics that says why: one of few, never of the request.

@@ -26,7 +26,7 @@ use futures_util::future::{Either, select};
 
 use crate::api;
 use crate::app::App;
-use crate::connection::{Bounds, Connection, Stream, Watch};
+use crate::connection::{Bounds, Connection, Watch};
 use crate::error::{ApiError, UNREADABLE};
 use crate::writer::WriterThread;
 
@@ -246,7 +246,7 @@ where
                         let _ = stream.set_nodelay(true);
                         let told = refused.clone();
                         let told = Rc::new(move |error: &ApiError| told(ip, error));
-                        let connection = Connection::new(Stream::Tcp(stream), bounds, told);
+                        let connection = Connection::new(stream, bounds, told);
                         async move {
                             let ended = http.call((connection, Protocol::Http1, peer)).await;
                             if let Err(DispatchError::Parse(_)) = ended {

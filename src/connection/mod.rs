@@ -2,10 +2,8 @@
 //!
 //! actix has a deadline for the head of a connection's first request only, and lets a head grow to 128 KiB.
 
-mod stream;
 mod watch;
 
-pub use stream::Stream;
 pub use watch::{Bounds, Running, Watch};
 
 use std::io;
@@ -15,23 +13,23 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use actix_web::body::MessageBody;
+use actix_web::rt::net::TcpStream;
 use actix_web::rt::time::{Instant, Sleep, sleep_until};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::error::ApiError;
-use watch::Due;
+use watch::{Due, UNREAD_BYTES};
 
-/// After an answer that refuses: what the client is still sending is taken off it for so long, and so much of
-/// it, or the answer would be lost with it (RFC 9112 §9.6).
+/// After an answer that refuses: what the client is still sending is taken off it for so long, or
+/// the answer would be lost with it (RFC 9112 §9.6).
 const LINGER: Duration = Duration::from_secs(1);
-const LINGER_BYTES: usize = 256 * 1024;
 
 /// Told of what was refused before it was a request.
 pub type Refused = Rc<dyn Fn(&ApiError)>;
 
 /// The bytes of a connection, within its bounds.
 pub struct Connection {
-    stream: Stream,
+    stream: TcpStream,
     watch: Rc<Watch>,
     refused: Refused,
     /// May be earlier than the deadline, which moves on with each request: then it is set anew.
@@ -51,7 +49,7 @@ struct Closing {
 
 impl Connection {
     /// A connection that was accepted just now.
-    pub fn new(stream: Stream, bounds: Bounds, refused: Refused) -> Self {
+    pub fn new(stream: TcpStream, bounds: Bounds, refused: Refused) -> Self {
         let watch = Rc::new(Watch::new(bounds));
         let deadline = watch.deadline().unwrap_or_else(Instant::now);
         Self {
@@ -128,7 +126,7 @@ fn text(error: &ApiError) -> Vec<u8> {
 
 impl Closing {
     /// Ready when the connection may be closed.
-    fn poll(&mut self, stream: &mut Stream, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll(&mut self, stream: &mut TcpStream, cx: &mut Context<'_>) -> Poll<()> {
         if self.until.as_mut().poll(cx).is_ready() {
             return Poll::Ready(());
         }
@@ -149,7 +147,7 @@ impl Closing {
                 return Poll::Ready(());
             }
             self.discarded += buffer.filled().len();
-            if buffer.filled().is_empty() || self.discarded > LINGER_BYTES {
+            if buffer.filled().is_empty() || self.discarded > UNREAD_BYTES {
                 return Poll::Ready(());
             }
         }

@@ -19,8 +19,8 @@ pub struct Bounds {
     pub head_bytes: usize,
 }
 
-/// Bytes of a body that nobody reads: beyond them the connection ends.
-const UNREAD_BYTES: usize = 256 * 1024;
+/// Bytes that are thrown away, of a body that nobody reads or behind a refusal: beyond them the connection ends.
+pub(super) const UNREAD_BYTES: usize = 256 * 1024;
 
 /// Shared by a connection and by what answers its requests.
 pub struct Watch {
