@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use actix_web::http::header::HeaderName;
+use actix_web::http::header::{HeaderName, HeaderValue};
 use ipnet::IpNet;
 use tokio::sync::Mutex;
 
@@ -15,6 +15,7 @@ use crate::issuers::Issuers;
 use crate::metrics::Metrics;
 use crate::refusals::Refusals;
 use crate::store::Readers;
+use crate::tls::Tls;
 use crate::writer::Writer;
 
 /// One for the process; each worker holds a reference.
@@ -43,6 +44,10 @@ pub struct App {
     pub metrics: Metrics,
     /// Whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// The certificate, where TLS is spoken.
+    pub tls: Option<Arc<Tls>>,
+    /// Then: see [`crate::answer::guard`].
+    pub strict_transport: Option<HeaderValue>,
     /// Origins whose pages may read answers.
     pub cors_origins: Vec<String>,
     /// NetBird's wording for refusals.

@@ -66,6 +66,9 @@ pub enum ApiError {
     /// 400: the request can't be read.
     #[error("{0}")]
     BadRequest(Cow<'static, str>),
+    /// 400 for plain HTTP where TLS is spoken. A handshake that fails has no answer, and is counted with these.
+    #[error("{0}")]
+    Handshake(Cow<'static, str>),
     /// 400: the body ended too early, or its chunks are none.
     #[error("the body did not arrive whole")]
     Broken,
@@ -173,7 +176,9 @@ impl ApiError {
     /// The status.
     pub const fn status(&self) -> StatusCode {
         match self {
-            Self::BadRequest(_) | Self::Broken | Self::Json(_) => StatusCode::BAD_REQUEST,
+            Self::BadRequest(_) | Self::Handshake(_) | Self::Broken | Self::Json(_) => {
+                StatusCode::BAD_REQUEST
+            }
             Self::Unauthorized(_) => StatusCode::UNAUTHORIZED,
             Self::Forbidden(_) | Self::Original(_) | Self::NotAdmitted(_) => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
@@ -200,6 +205,7 @@ impl ApiError {
     pub const fn metric_reason(&self) -> &'static str {
         match self {
             Self::BadRequest(_) | Self::Broken => "bad request",
+            Self::Handshake(_) => "tls handshake",
             Self::Json(_) => "bad json",
             Self::Unauthorized(fault) => match fault {
                 AuthFault::Missing => "missing credentials",

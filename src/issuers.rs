@@ -1,28 +1,21 @@
 //! The issuers in force, and taking over what changes in their files.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError};
-use parking_lot::{Mutex, RwLock};
+use parking_lot::RwLock;
 
 use crate::config::{self, ConfigError, Environment};
+use crate::follow::{Print, Reloads};
 use crate::jwt::{IssuerSet, IssuerSettings, LoadFault, Loaded, Verifier};
-
-const POLL: Duration = Duration::from_secs(1);
 
 /// The issuers that are believed at present.
 pub struct Issuers {
     current: RwLock<Arc<Verifier>>,
-    /// Why the newest state of the files is not in force.
-    trouble: Mutex<Option<String>>,
-    failures: AtomicU64,
+    /// Of their files.
+    pub reloads: Reloads,
 }
 
 impl Issuers {
@@ -30,24 +23,13 @@ impl Issuers {
     pub fn new(set: IssuerSet) -> Self {
         Self {
             current: RwLock::new(Arc::new(Verifier::new(set))),
-            trouble: Mutex::default(),
-            failures: AtomicU64::new(0),
+            reloads: Reloads::default(),
         }
     }
 
     /// The issuers in force, for one request.
     pub fn current(&self) -> Arc<Verifier> {
         Arc::clone(&self.current.read())
-    }
-
-    /// Whether the newest state of the files is in force.
-    pub fn is_current(&self) -> bool {
-        self.trouble.lock().is_none()
-    }
-
-    /// Reloads that failed since the start.
-    pub fn failures(&self) -> u64 {
-        self.failures.load(Ordering::Relaxed)
     }
 
     /// How many issuers and keys are in force.
@@ -65,7 +47,7 @@ impl Issuers {
     fn replace(&self, set: IssuerSet) {
         let before = names_of_keys(&self.current());
         *self.current.write() = Arc::new(Verifier::new(set));
-        self.trouble.lock().take();
+        self.reloads.succeeded();
         let after = names_of_keys(&self.current());
         let (issuers, keys) = self.counts();
         let new = listed("new", after.difference(&before));
@@ -74,13 +56,10 @@ impl Issuers {
     }
 
     /// Logged for whoever asked for the reload, else once for as long as the reason stays the same.
-    fn failed(&self, reason: String, is_asked: bool) {
-        self.failures.fetch_add(1, Ordering::Relaxed);
-        let mut trouble = self.trouble.lock();
-        if is_asked || trouble.as_ref() != Some(&reason) {
+    fn failed(&self, reason: &str, is_asked: bool) {
+        if self.reloads.failed(reason) || is_asked {
             log::error!("the issuers stay as they were until this is mended: {reason}");
         }
-        *trouble = Some(reason);
     }
 }
 
@@ -144,24 +123,6 @@ pub struct Watch {
     skipped: Vec<String>,
 }
 
-/// A file's state: while it is the same, nobody has written the file or put another in its place.
-#[derive(PartialEq, Eq)]
-struct Print {
-    path: PathBuf,
-    state: Option<State>,
-}
-
-/// Of a file that is there.
-#[derive(PartialEq, Eq)]
-struct State {
-    device: u64,
-    inode: u64,
-    size: u64,
-    modified: (i64, i64),
-    /// Of the inode, which nobody can set back as a copying program sets `modified`.
-    changed: (i64, i64),
-}
-
 impl Watch {
     /// Reads the issuers for whoever starts the server.
     ///
@@ -181,20 +142,12 @@ impl Watch {
         Ok((issuers, watch))
     }
 
-    /// Follows the files until the other end of `wake` is gone. A message reads them at once.
-    pub fn run(mut self, wake: &Receiver<()>) {
-        loop {
-            match wake.recv_timeout(POLL) {
-                Ok(()) => self.reload(true),
-                Err(RecvTimeoutError::Disconnected) => return,
-                Err(RecvTimeoutError::Timeout) => {
-                    let is_changed = self.seen.iter().any(|seen| *seen != Print::of(&seen.path));
-                    // What failed may be mended where no file shows it: rights of a folder, say.
-                    if is_changed || !self.issuers.is_current() {
-                        self.reload(false);
-                    }
-                }
-            }
+    /// Reads them anew where a file has changed, or where somebody asks for it.
+    pub fn look(&mut self, is_asked: bool) {
+        // What failed may be mended where no file shows it: rights of a folder, say.
+        if is_asked || self.seen.iter().any(Print::is_changed) || !self.issuers.reloads.is_current()
+        {
+            self.reload(is_asked);
         }
     }
 
@@ -214,10 +167,8 @@ impl Watch {
                 self.tell(warnings);
                 self.issuers.replace(set);
             }
-            Ok(Err(fault)) => self.issuers.failed(fault.to_string(), is_asked),
-            Err(_) => self
-                .issuers
-                .failed("a bug, see the log".to_owned(), is_asked),
+            Ok(Err(fault)) => self.issuers.failed(&fault.to_string(), is_asked),
+            Err(_) => self.issuers.failed("a bug, see the log", is_asked),
         }
     }
 
@@ -239,28 +190,14 @@ impl Source {
             Origin::Once(settings) => settings.clone(),
             Origin::File(file) => {
                 let print = Print::of(file);
-                seen.retain(|seen| seen.path != *file);
+                seen.retain(|seen| seen.path() != file);
                 seen.push(print);
                 config::load_again(file, &self.environment)?.config.issuers
             }
         };
-        seen.retain(|seen| matches!(&self.origin, Origin::File(file) if *file == seen.path));
+        seen.retain(|seen| matches!(&self.origin, Origin::File(file) if file == seen.path()));
         let keys = settings.iter().flat_map(IssuerSettings::files);
         seen.extend(keys.map(Print::of));
         Ok(IssuerSet::load(settings)?)
-    }
-}
-
-impl Print {
-    fn of(path: impl Into<PathBuf>) -> Self {
-        let path = path.into();
-        let state = fs::metadata(&path).ok().map(|file| State {
-            device: file.dev(),
-            inode: file.ino(),
-            size: file.size(),
-            modified: (file.mtime(), file.mtime_nsec()),
-            changed: (file.ctime(), file.ctime_nsec()),
-        });
-        Self { path, state }
     }
 }

@@ -19,7 +19,9 @@ pub mod policy;
 pub mod jwt;
 pub mod forward;
 pub mod config;
+pub mod follow;
 pub mod issuers;
+pub mod tls;
 
 // What is kept, and how it changes.
 pub mod store;

@@ -14,6 +14,7 @@ use crate::backup;
 use crate::clock::Timestamp;
 use crate::index::Index;
 use crate::issuers::Issuers;
+use crate::tls::Tls;
 use crate::writer::Writer;
 
 /// Counters that requests move, and the registry that shows them.
@@ -37,6 +38,7 @@ impl Metrics {
         writer: Writer,
         issuers: Arc<Issuers>,
         backups: Arc<backup::Status>,
+        tls: Option<Arc<Tls>>,
     ) -> Self {
         let requests = Family::<RequestLabels, Counter>::default();
         let panics = Counter::default();
@@ -52,6 +54,7 @@ impl Metrics {
             writer,
             issuers,
             backups,
+            tls,
         }));
         let passed = requests
             .get_or_create(&RequestLabels {
@@ -105,6 +108,7 @@ struct State {
     writer: Writer,
     issuers: Arc<Issuers>,
     backups: Arc<backup::Status>,
+    tls: Option<Arc<Tls>>,
 }
 
 impl std::fmt::Debug for State {
@@ -164,7 +168,7 @@ impl Collector for State {
         gauge(
             "issuers_current",
             "1 while the newest state of the issuers' files is in force.",
-            f64::from(u8::from(self.issuers.is_current())),
+            f64::from(u8::from(self.issuers.reloads.is_current())),
         )?;
         #[allow(clippy::cast_precision_loss, reason = "a gauge is a float")]
         if let Some(last) = self.backups.last() {
@@ -172,6 +176,19 @@ impl Collector for State {
                 "last_backup_timestamp_seconds",
                 "When the newest scheduled backup was made, in seconds since 1970.",
                 last.seconds() as f64,
+            )?;
+        }
+        #[allow(clippy::cast_precision_loss, reason = "a gauge is a float")]
+        if let Some(tls) = &self.tls {
+            gauge(
+                "certificate_end_timestamp_seconds",
+                "Until when the TLS certificate is good, in seconds since 1970.",
+                tls.current().end.seconds() as f64,
+            )?;
+            gauge(
+                "certificate_current",
+                "1 while the newest state of the certificate's files is in force.",
+                f64::from(u8::from(tls.reloads.is_current())),
             )?;
         }
         let mut counter = |name: &str, help: &str, value: u64| {
@@ -197,8 +214,15 @@ impl Collector for State {
         counter(
             "issuers_failed_reloads",
             "Reloads of the issuers that failed.",
-            self.issuers.failures(),
+            self.issuers.reloads.failures(),
         )?;
+        if let Some(tls) = &self.tls {
+            counter(
+                "certificate_failed_reloads",
+                "Reloads of the certificate that failed.",
+                tls.reloads.failures(),
+            )?;
+        }
         counter(
             "failed_backups",
             "Scheduled backups that failed.",

@@ -20,6 +20,9 @@ struct Health {
 const STALE_ISSUERS: &str = "the issuers could not be read anew: the former keys are in force, and \
                              the log says why";
 
+const STALE_CERTIFICATE: &str = "the certificate could not be read anew: the former one is in force, and \
+                                 the log says why";
+
 const NO_BACKUP: &str = "the last scheduled backup failed: the log says why, and it is tried again";
 
 /// `GET /healthz`: the process answers.
@@ -34,7 +37,10 @@ pub async fn alive() -> HttpResponse {
 /// Authentication goes on meanwhile.
 pub async fn ready(app: web::Data<Arc<App>>) -> Result<HttpResponse, ApiError> {
     let warnings = [
-        (!app.issuers.is_current()).then_some(STALE_ISSUERS),
+        (!app.issuers.reloads.is_current()).then_some(STALE_ISSUERS),
+        (app.tls.iter())
+            .any(|tls| !tls.reloads.is_current())
+            .then_some(STALE_CERTIFICATE),
         app.backups.is_failing().then_some(NO_BACKUP),
     ];
     let warnings = warnings.into_iter().flatten();

@@ -47,6 +47,7 @@ pub async fn respond(
     let id = Xid::new(Timestamp::now());
     let extra = Extra {
         id,
+        strict_transport: app.strict_transport.clone(),
         cors: match app.cors_origins.is_empty() {
             true => None,
             false => Some(Box::new(cors(&app, request.headers()))),
@@ -204,6 +205,8 @@ fn cors(app: &App, request: &HeaderMap) -> HeaderMap {
 /// The headers of every answer.
 struct Extra {
     id: Xid,
+    /// `None` without TLS.
+    strict_transport: Option<HeaderValue>,
     /// `None` where no origin is configured.
     cors: Option<Box<HeaderMap>>,
 }
@@ -213,7 +216,7 @@ impl Extra {
         if let Ok(id) = HeaderValue::from_bytes(self.id.as_bytes()) {
             headers.insert(REQUEST_ID, id);
         }
-        crate::answer::guard(headers);
+        crate::answer::guard(headers, self.strict_transport.as_ref());
         for (name, value) in self.cors.iter().flat_map(|cors| cors.iter()) {
             headers.insert(name.clone(), value.clone());
         }

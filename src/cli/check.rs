@@ -1,5 +1,6 @@
 //! `config check`.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Subcommand;
@@ -11,6 +12,7 @@ use super::output::{self, fields, or_dash, table};
 use crate::config::{Loaded, LogFormat, TokenSource};
 use crate::forward::{ForwardAuth, HostPattern, Rule, Unmatched};
 use crate::jwt::{self, Issuer, IssuerSet, UnknownUsers};
+use crate::tls::{Certificate, TlsFiles};
 
 const DAY: u64 = 24 * 60 * 60;
 
@@ -54,6 +56,11 @@ impl ConfigCommand {
             warnings: skipped,
         } = IssuerSet::load(config.issuers)?;
         let file = file.as_ref().map(|file| file.display().to_string());
+        let tls = config.server.tls.as_ref();
+        let certificate = tls.map(Certificate::load).transpose()?;
+        let tls_file = |which: fn(&TlsFiles) -> &PathBuf| {
+            tls.map_or_else(|| "off".to_owned(), |tls| which(tls).display().to_string())
+        };
         let owner = config.bootstrap.owner_identity.as_ref();
         let owner = owner.map(|owner| [owner.id.to_string(), owner.issuer.to_string()]);
         let [owner_id, owner_issuer] = owner.unwrap_or_default().map(|text| or_dash(&text));
@@ -62,6 +69,16 @@ impl ConfigCommand {
         output::print(&fields(&[
             ("file", file.unwrap_or_else(|| "none".to_owned())),
             ("server.listen", config.server.listen.to_string()),
+            (
+                "server.socket_mode",
+                format!("{:04o}", config.server.socket_mode),
+            ),
+            ("server.tls_cert_file", tls_file(|files| &files.certificate)),
+            ("server.tls_key_file", tls_file(|files| &files.key)),
+            (
+                "server.hsts_days",
+                (config.server.hsts.as_secs() / DAY).to_string(),
+            ),
             ("server.workers", config.server.workers.to_string()),
             (
                 "server.trusted_proxies",
@@ -160,6 +177,14 @@ impl ConfigCommand {
                 config.compat.netbird_messages.to_string(),
             ),
         ]))?;
+        if let Some(certificate) = certificate {
+            let described = fields(&[
+                ("certificate", or_dash(&certificate.names.join(", "))),
+                ("from", certificate.begin.to_string()),
+                ("until", certificate.end.to_string()),
+            ]);
+            output::print(&format!("\n{described}"))?;
+        }
         output::print(&describe_forward_auth(&config.forward_auth))?;
         for issuer in set.iter() {
             output::print(&describe(issuer))?;

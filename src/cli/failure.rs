@@ -7,6 +7,7 @@ use crate::issuers::SourceFault;
 use crate::jwt::LoadFault;
 use crate::server::ServerError;
 use crate::store::StoreError;
+use crate::tls::TlsFault;
 
 /// A command that was not done; the text tells the next step.
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +69,12 @@ impl From<LoadFault> for Failure {
 
 impl From<SourceFault> for Failure {
     fn from(fault: SourceFault) -> Self {
+        Self::Usage(fault.to_string())
+    }
+}
+
+impl From<TlsFault> for Failure {
+    fn from(fault: TlsFault) -> Self {
         Self::Usage(fault.to_string())
     }
 }

@@ -14,11 +14,13 @@ mod healthcheck;
 mod jwt;
 mod listen;
 mod output;
+mod place;
 mod progress;
 mod restore;
 mod serve;
 mod supervisor;
 mod token;
+mod unix_socket;
 mod user;
 
 use std::path::PathBuf;

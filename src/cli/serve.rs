@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::IsTerminal;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -15,21 +14,24 @@ use crossbeam_channel::Sender;
 
 use super::bootstrap::owner;
 use super::failure::Failure;
-use super::listen::{bind, shown, url_of};
+use super::listen::{Bound, bind};
 use super::{output, supervisor};
+use crate::answer;
 use crate::app::{App, IdentityHeaderNames};
 use crate::backup::{self, Schedule, Scheduled};
 use crate::clock::Timestamp;
 use crate::config::{self, Bootstrap, Config, Environment, Loaded};
 use crate::first_start::{self, OwnerTokenFile};
+use crate::follow;
 use crate::index::Index;
-use crate::issuers::{Issuers, Origin, Source, Watch};
+use crate::issuers::{self, Issuers, Origin, Source};
 use crate::jwt::{self, IssuerSettings};
 use crate::logging;
 use crate::metrics::Metrics;
 use crate::refusals::Refusals;
 use crate::server;
 use crate::store::{self, Presence, Readers, Retention, ServerLock, StoreError, Work};
+use crate::tls::{self, Tls};
 use crate::writer::{Start, Writer, WriterThread};
 
 /// How long the start waits for a database that another program has locked.
@@ -75,44 +77,52 @@ impl Serve {
             origin,
             environment,
         };
-        let (issuers, watch) = Watch::start(source)?;
+        let (issuers, watch) = issuers::Watch::start(source)?;
+        let (tls, tls_watch) = match config.server.tls.clone() {
+            Some(files) => tls::Watch::start(files).map(|(tls, watch)| (Some(tls), Some(watch)))?,
+            None => (None, None),
+        };
         let path = config.database.path.clone();
         // Before the lock file is made beside it: nothing is left beside another program's file.
         store::inspect(&path)?;
         let lock = ServerLock::acquire(&path)?;
-        let listeners = match store::inspect(&path)? {
+        let bound = match store::inspect(&path)? {
             Presence::Ours => {
                 backup::forget_killed_restore(&path);
                 None
             }
             Presence::Absent => {
                 // An address in use ends the start before a token is shown.
-                let listeners = bind(&config)?;
-                let address = listeners.api.local_addr()?;
+                let bound = bind(&config, tls.as_ref())?;
                 let bootstrap = std::mem::take(&mut config.bootstrap);
-                self.first_start(bootstrap, &config.issuers, &path, address)?;
-                Some(listeners)
+                let certificate = tls.as_ref().map(|tls| tls.current());
+                let curl = bound.place.curl(certificate.as_deref(), "/api/users");
+                self.first_start(bootstrap, &config.issuers, &path, &curl)?;
+                Some(bound)
             }
         };
         // They may hold shared secrets, and are read.
         config.issuers.clear();
-        let (app, writer) = open(&config, &lock, &path, Arc::clone(&issuers))?;
-        let listeners = match listeners {
-            Some(listeners) => listeners,
-            None => bind(&config)?,
+        let (app, writer) = open(&config, &lock, &path, Arc::clone(&issuers), tls.clone())?;
+        let Bound {
+            listeners,
+            place,
+            file: _file,
+        } = match bound {
+            Some(bound) => bound,
+            None => bind(&config, tls.as_ref())?,
         };
         let (users, tokens) = app.index.counts();
         // Whoever reads "ready" may send a signal: from here on it means a graceful stop.
         let stop = system.block_on(async { stop_signal() })?;
-        let wake = follow_issuers(watch)?;
+        let wake = follow_files(watch, tls_watch)?;
         system.block_on(async { reload_at(hangup, wake) });
         // Last: a start that fails would end it in the midst of a backup.
         let backups = schedule(&config.backup, &path, &app)?;
         let (issuers, keys) = issuers.counts();
         let rules = app.forward_auth.rules.len();
         log::info!(
-            "ready on {} after {} ms (users: {users}, tokens: {tokens}, issuers: {issuers}, keys: {keys}, rules: {rules})",
-            shown(listeners.api.local_addr()),
+            "ready on {place} after {} ms (users: {users}, tokens: {tokens}, issuers: {issuers}, keys: {keys}, rules: {rules})",
             started.elapsed().as_millis()
         );
         if !app.index.has_owner() {
@@ -128,7 +138,7 @@ impl Serve {
             );
         }
         if let Some(metrics) = &listeners.metrics {
-            log::info!("metrics on {}", shown(metrics.local_addr()));
+            log::info!("metrics on http://{}", metrics.local_addr()?);
         }
         supervisor::ready();
         let (schedule, backups) = backups.unzip();
@@ -153,7 +163,7 @@ impl Serve {
         bootstrap: Bootstrap,
         issuers: &[IssuerSettings],
         path: &Path,
-        address: SocketAddr,
+        curl: &str,
     ) -> Result<(), Failure> {
         first_start::forget_killed_start(path)?;
         if self.no_bootstrap {
@@ -180,19 +190,18 @@ impl Serve {
                 out.display()
             ),
             None if given => log::info!("the owner's token is the configured one, until {end}"),
-            None => output::print(&greeting(path, owner.token.expose(), end, address))?,
+            None => output::print(&greeting(path, owner.token.expose(), end, curl))?,
         }
         Ok(())
     }
 }
 
-fn greeting(database: &Path, token: &str, end: Timestamp, address: SocketAddr) -> String {
-    let url = url_of(address);
+fn greeting(database: &Path, token: &str, end: Timestamp, curl: &str) -> String {
     format!(
         "\nMade {} with you as its owner. Your token is shown this once; it is good until {end}:\n\
          \n    {token}\n\
          \nTry it:\n\
-         \n    curl -H 'Authorization: Token {token}' {url}/api/users\n\n",
+         \n    curl -H 'Authorization: Token {token}' {curl}\n\n",
         database.display()
     )
 }
@@ -203,6 +212,7 @@ fn open(
     lock: &ServerLock,
     path: &Path,
     issuers: Arc<Issuers>,
+    tls: Option<Arc<Tls>>,
 ) -> Result<(Arc<App>, WriterThread), Failure> {
     lock.note(path)?;
     let connection = store::open_writer(path, START_PATIENCE)?;
@@ -221,6 +231,7 @@ fn open(
             writer.clone(),
             Arc::clone(&issuers),
             Arc::clone(&backups),
+            tls.clone(),
         ),
         index,
         backups,
@@ -234,6 +245,8 @@ fn open(
         refusals: Refusals::new(config.limits.failures),
         limits: config.limits.clone(),
         trusted_proxies: config.server.trusted_proxies.clone(),
+        strict_transport: (tls.as_ref()).and_then(|_| answer::strict_transport(config.server.hsts)),
+        tls,
         cors_origins: config.cors.origins.clone(),
         netbird_messages: config.compat.netbird_messages,
     };
@@ -285,16 +298,25 @@ fn users_without_issuer(index: &Index, issuers: &Issuers) -> BTreeMap<Box<str>, 
     }
 }
 
-/// Starts the thread that looks after the issuers' files; a message makes it look at once.
-fn follow_issuers(watch: Watch) -> Result<Sender<()>, Failure> {
+/// Starts the thread that looks after the files of issuers and certificate; a message makes it look at once.
+fn follow_files(
+    mut issuers: issuers::Watch,
+    mut tls: Option<tls::Watch>,
+) -> Result<Sender<()>, Failure> {
     let (wake, woken) = crossbeam_channel::bounded(1);
+    let look = move |is_asked| {
+        issuers.look(is_asked);
+        if let Some(tls) = &mut tls {
+            tls.look(is_asked);
+        }
+    };
     std::thread::Builder::new()
-        .name("issuers".to_owned())
-        .spawn(move || watch.run(&woken))?;
+        .name("files".to_owned())
+        .spawn(move || follow::run(&woken, look))?;
     Ok(wake)
 }
 
-/// Each SIGHUP reads the issuers anew.
+/// Each SIGHUP reads the issuers and the certificate anew.
 fn reload_at(mut hangup: Signal, wake: Sender<()>) {
     actix_web::rt::spawn(async move {
         while hangup.recv().await.is_some() {

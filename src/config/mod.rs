@@ -8,6 +8,7 @@ mod environment;
 mod error;
 mod forward;
 mod issuers;
+mod listen;
 mod location;
 mod origin;
 mod owner;
@@ -26,6 +27,7 @@ use std::path::{Path, PathBuf};
 
 pub use environment::Environment;
 pub use error::ConfigError;
+pub use listen::Listen;
 pub use owner::OwnerIdentity;
 pub use secret::TokenSource;
 pub use settings::{
@@ -90,11 +92,21 @@ fn read_found(found: location::Found, environment: &Environment) -> Result<Loade
 fn read(mut reader: Reader<'_>) -> Result<(Config, Vec<String>), ConfigError> {
     let config = Config::read(&mut reader)?;
     let warnings = reader.finish()?;
-    let listen = config.server.listen;
-    if listen.port() != 0 && config.metrics.listen == Some(listen) {
-        return Err(ConfigError::new(format!(
-            "`server.listen` and `metrics.listen` are both {listen}: choose another port for one"
-        )));
+    match &config.server.listen {
+        Listen::Address(listen) => {
+            if listen.port() != 0 && config.metrics.listen == Some(*listen) {
+                return Err(ConfigError::new(format!(
+                    "`server.listen` and `metrics.listen` are both {listen}: choose another port for one"
+                )));
+            }
+        }
+        Listen::Unix(_) if config.server.tls.is_some() => {
+            return Err(ConfigError::new(
+                "`server.listen` is a unix socket, where TLS is not spoken: take `server.tls_cert_file` and \
+                 `server.tls_key_file` out, or let `server.listen` be an address and a port",
+            ));
+        }
+        Listen::Unix(_) => {}
     }
     Ok((config, warnings))
 }

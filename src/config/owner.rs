@@ -44,17 +44,6 @@ pub(super) fn identity(
     let issuer = |given: Given<'_>| Ok(Some(value::name(given)?.into()));
     let id = reader.get(section, id_key, None, id)?;
     let issuer = reader.get(section, issuer_key, None, issuer)?;
-    let half = |set, unset| {
-        Err(ConfigError::new(format!(
-            "{} is set and {} is not: set both or neither",
-            reader.place(section, set),
-            reader.place(section, unset)
-        )))
-    };
-    match (id, issuer) {
-        (None, None) => Ok(None),
-        (Some(id), Some(issuer)) => Ok(Some(OwnerIdentity { id, issuer })),
-        (Some(_), None) => half(id_key, issuer_key),
-        (None, Some(_)) => half(issuer_key, id_key),
-    }
+    let both = reader.both(section, [id_key, issuer_key], (id, issuer))?;
+    Ok(both.map(|(id, issuer)| OwnerIdentity { id, issuer }))
 }

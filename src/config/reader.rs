@@ -142,6 +142,28 @@ impl<'a> Reader<'a> {
         Ok(value)
     }
 
+    /// Two settings of which none means anything without the other.
+    pub(super) fn both<A, B>(
+        &self,
+        section: &str,
+        [first, second]: [&str; 2],
+        values: (Option<A>, Option<B>),
+    ) -> Result<Option<(A, B)>, ConfigError> {
+        let half = |set, unset| {
+            Err(ConfigError::new(format!(
+                "{} is set and {} is not: set both or neither",
+                self.place(section, set),
+                self.place(section, unset)
+            )))
+        };
+        match values {
+            (None, None) => Ok(None),
+            (Some(a), Some(b)) => Ok(Some((a, b))),
+            (Some(_), None) => half(first, second),
+            (None, Some(_)) => half(second, first),
+        }
+    }
+
     /// The sections that may stand in the file more than once, in their order: by themselves, or
     /// within one that stands there once.
     pub(super) fn tables(&mut self, kind: &'static Kind) -> Result<Vec<Table<'_>>, ConfigError> {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use log::LevelFilter;
 
+use super::listen::{self, Listen};
 use super::owner::{self, OwnerIdentity};
 use super::reader::Reader;
 use super::secret::{self, TokenSource};
@@ -15,6 +16,7 @@ use super::{ConfigError, forward, issuers, value};
 use crate::forward::ForwardAuth;
 use crate::jwt::IssuerSettings;
 use crate::refusals::Budget;
+use crate::tls::TlsFiles;
 
 const LOOPBACK: [IpNet; 2] = [
     IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8)),
@@ -57,7 +59,13 @@ pub struct Config {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
     /// Where requests are accepted.
-    pub listen: SocketAddr,
+    pub listen: Listen,
+    /// Who may connect to the unix socket: its permissions, such as `0o660`.
+    pub socket_mode: u32,
+    /// `tls_cert_file` and `tls_key_file`: the API is served over TLS, and over nothing else.
+    pub tls: Option<TlsFiles>,
+    /// How long browsers shall use TLS only for this host, up to 3650 days: `hsts_days`.
+    pub hsts: Duration,
     /// Worker threads, up to 1024; 0 is one a core.
     pub workers: usize,
     /// Proxies whose word about the client's address is believed.
@@ -173,7 +181,10 @@ pub struct Compat {
 impl Default for Server {
     fn default() -> Self {
         Self {
-            listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080),
+            listen: Listen::Address(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080)),
+            socket_mode: 0o660,
+            tls: None,
+            hsts: DAY * 365,
             workers: 0,
             trusted_proxies: LOOPBACK.to_vec(),
         }
@@ -249,7 +260,10 @@ impl Config {
         let issuers = issuers::read(reader)?;
         Ok(Self {
             server: Server {
-                listen: reader.get("server", "listen", server.listen, value::socket_address)?,
+                listen: reader.get("server", "listen", server.listen, listen::listen)?,
+                socket_mode: reader.get("server", "socket_mode", server.socket_mode, listen::mode)?,
+                tls: listen::tls(reader, "server", ["tls_cert_file", "tls_key_file"])?,
+                hsts: reader.get("server", "hsts_days", server.hsts, value::days(0..=3650))?,
                 workers: reader.get("server", "workers", server.workers, value::integer(0..=1024))?,
                 trusted_proxies: reader.get("server", "trusted_proxies", server.trusted_proxies, value::networks)?,
             },

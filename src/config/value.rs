@@ -157,6 +157,12 @@ pub(super) fn optional_path(given: Given<'_>) -> Result<Option<PathBuf>, Fault> 
     }
 }
 
+/// A time in whole days within `range`.
+pub(super) fn days(range: RangeInclusive<u32>) -> impl Fn(Given<'_>) -> Result<Duration, Fault> {
+    let number = integer(range);
+    move |given| number(given).map(|days: u32| Duration::from_secs(u64::from(days) * DAY))
+}
+
 /// A time of up to `most` days; 0 is none.
 pub(super) fn optional_days(most: u32) -> impl Fn(Given<'_>) -> Result<Option<Duration>, Fault> {
     let number = optional_integer(most);
@@ -174,7 +180,11 @@ pub(super) fn optional_integer(
 /// A path. In the file, relative to its folder, so that a file means the same wherever it is
 /// started from; in a variable, relative to the working directory.
 pub(super) fn path(given: Given<'_>) -> Result<PathBuf, Fault> {
-    let text = given.text()?;
+    path_of(given.text()?, given)
+}
+
+/// As [`path`], of a text that is only a part of what was given.
+pub(super) fn path_of(text: &str, given: Given<'_>) -> Result<PathBuf, Fault> {
     if text.is_empty() || text.contains('\0') {
         return Err("must be a path".to_owned());
     }
@@ -182,11 +192,6 @@ pub(super) fn path(given: Given<'_>) -> Result<PathBuf, Fault> {
         Given::Environment(_) => PathBuf::from(text),
         Given::File { folder, .. } => folder.join(text),
     })
-}
-
-/// An IP address with a port.
-pub(super) fn socket_address(given: Given<'_>) -> Result<SocketAddr, Fault> {
-    parsed(given.text()?).ok_or("must be an IP address with a port, such as 127.0.0.1:8080".into())
 }
 
 /// An IP address with a port, or nothing.

@@ -2,10 +2,13 @@
 //!
 //! actix has a deadline for the head of a connection's first request only, and lets a head grow to 128 KiB.
 
+mod stream;
 mod watch;
 
+pub use stream::Stream;
 pub use watch::{Bounds, Running, Watch};
 
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -13,8 +16,8 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use actix_web::body::MessageBody;
-use actix_web::rt::net::TcpStream;
-use actix_web::rt::time::{Instant, Sleep, sleep_until};
+use actix_web::http::header::HeaderValue;
+use actix_web::rt::time::{Instant, Sleep, sleep, sleep_until};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::error::ApiError;
@@ -27,16 +30,28 @@ const LINGER: Duration = Duration::from_secs(1);
 /// Told of what was refused before it was a request.
 pub type Refused = Rc<dyn Fn(&ApiError)>;
 
+/// What all connections of a listener have in common.
+#[derive(Clone)]
+pub struct Manner {
+    /// What each may take.
+    pub bounds: Bounds,
+    /// For each answer: see [`crate::answer::guard`].
+    pub strict_transport: Option<HeaderValue>,
+}
+
 /// The bytes of a connection, within its bounds.
 pub struct Connection {
-    stream: TcpStream,
+    stream: Stream,
     watch: Rc<Watch>,
+    strict_transport: Option<HeaderValue>,
     refused: Refused,
     /// May be earlier than the deadline, which moves on with each request: then it is set anew.
     deadline: Pin<Box<Sleep>>,
     closing: Option<Closing>,
-    /// The client takes nothing of what is written. The kernel cuts it if that lasts: `server::cut_stalled`.
+    /// The client takes nothing of what is written.
     is_blocked: bool,
+    /// Until when it may, where the kernel does not see to it: `server::cut_stalled`.
+    stalled: Option<Pin<Box<Sleep>>>,
 }
 
 /// It was refused: this is what is still to be written, and what of it was taken off meanwhile.
@@ -48,18 +63,30 @@ struct Closing {
 }
 
 impl Connection {
-    /// A connection that was accepted just now.
-    pub fn new(stream: TcpStream, bounds: Bounds, refused: Refused) -> Self {
-        let watch = Rc::new(Watch::new(bounds));
-        let deadline = watch.deadline().unwrap_or_else(Instant::now);
+    /// A connection that was accepted at a time: the first head is due from then on.
+    pub fn new(stream: Stream, accepted: Instant, manner: &Manner, refused: Refused) -> Self {
+        let watch = Rc::new(Watch::new(manner.bounds, accepted));
+        let deadline = watch.deadline().unwrap_or(accepted);
         Self {
             stream,
             watch,
+            strict_transport: manner.strict_transport.clone(),
             refused,
             deadline: Box::pin(sleep_until(deadline)),
             closing: None,
             is_blocked: false,
+            stalled: None,
         }
+    }
+
+    /// Refuses whatever the client says, without reading it.
+    pub async fn turn_away(mut self, error: &ApiError) {
+        self.refuse(error);
+        poll_fn(|cx| match &mut self.closing {
+            Some(closing) => closing.poll(&mut self.stream, cx),
+            None => Poll::Ready(()),
+        })
+        .await;
     }
 
     /// Which the application tells what it does.
@@ -93,7 +120,7 @@ impl Connection {
     fn refuse(&mut self, error: &ApiError) {
         (self.refused)(error);
         let answer = match self.watch.is_first() {
-            true => text(error),
+            true => text(error, self.strict_transport.as_ref()),
             false => Vec::new(),
         };
         self.closing = Some(Closing {
@@ -103,12 +130,38 @@ impl Connection {
             discarded: 0,
         });
     }
+
+    /// What follows from a write: where the client takes nothing, nothing is read of it either, and it has its
+    /// time to go on.
+    fn after_write<T>(
+        &mut self,
+        write: Poll<io::Result<T>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<T>> {
+        if write.is_ready() {
+            self.stalled = None;
+            if std::mem::take(&mut self.is_blocked) {
+                // actix has looked for something to read before it came here, in vain.
+                self.watch.goes_on();
+                cx.waker().wake_by_ref();
+            }
+            return write;
+        }
+        self.is_blocked = true;
+        if self.stream.is_cut_by_kernel() {
+            return write;
+        }
+        let time = self.watch.bounds().stalled;
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(time)));
+        ready!(stalled.as_mut().poll(cx));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
 }
 
 /// An answer as bytes, with which the connection ends.
-fn text(error: &ApiError) -> Vec<u8> {
+fn text(error: &ApiError, strict_transport: Option<&HeaderValue>) -> Vec<u8> {
     let mut response = error.response(false);
-    crate::answer::guard(response.headers_mut());
+    crate::answer::guard(response.headers_mut(), strict_transport);
     let status = response.status();
     let reason = status.canonical_reason().unwrap_or_default();
     let mut head = format!("HTTP/1.1 {} {reason}\r\n", status.as_u16()).into_bytes();
@@ -126,7 +179,7 @@ fn text(error: &ApiError) -> Vec<u8> {
 
 impl Closing {
     /// Ready when the connection may be closed.
-    fn poll(&mut self, stream: &mut TcpStream, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll(&mut self, stream: &mut Stream, cx: &mut Context<'_>) -> Poll<()> {
         if self.until.as_mut().poll(cx).is_ready() {
             return Poll::Ready(());
         }
@@ -204,17 +257,14 @@ impl AsyncWrite for Connection {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let write = Pin::new(&mut this.stream).poll_write(cx, buffer);
-        if this.is_blocked && write.is_ready() {
-            // actix has looked for something to read before it came here, in vain.
-            this.watch.goes_on();
-            cx.waker().wake_by_ref();
-        }
-        this.is_blocked = write.is_pending();
-        write
+        this.after_write(write, cx)
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+        let this = self.get_mut();
+        // TLS holds back what the socket does not take.
+        let flush = Pin::new(&mut this.stream).poll_flush(cx);
+        this.after_write(flush, cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

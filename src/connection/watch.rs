@@ -17,6 +17,8 @@ pub struct Bounds {
     pub idle: Duration,
     /// Bytes of a request's head.
     pub head_bytes: usize,
+    /// For which the client may take nothing of an answer.
+    pub stalled: Duration,
 }
 
 /// Bytes that are thrown away, of a body that nobody reads or behind a refusal: beyond them the connection ends.
@@ -69,8 +71,8 @@ pub(super) enum Due {
 }
 
 impl Watch {
-    pub(super) fn new(bounds: Bounds) -> Self {
-        let until = Instant::now() + bounds.head;
+    pub(super) fn new(bounds: Bounds, accepted: Instant) -> Self {
+        let until = accepted + bounds.head;
         Self {
             bounds,
             phase: Cell::new(Phase::Idle { until }),

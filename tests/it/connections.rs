@@ -192,11 +192,14 @@ fn state_of(path: &Path) -> (State, WriterThread) {
     let (writer, thread) = Writer::start(start).unwrap();
     let issuers = Arc::new(Issuers::new(IssuerSet::default()));
     let app = State {
+        tls: None,
+        strict_transport: None,
         metrics: Metrics::new(
             Arc::clone(&index),
             writer.clone(),
             Arc::clone(&issuers),
             Arc::clone(&backups),
+            None,
         ),
         index,
         issuers,

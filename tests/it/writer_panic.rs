@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::sync::Arc;
 
 use netbird_auth::change::Changed;
-use netbird_auth::server::{self, Listeners, ServerError};
+use netbird_auth::server::{self, Listeners, ServerError, Socket};
 use netbird_auth::writer::WriteError;
 
 use crate::connections::state;
@@ -24,7 +24,8 @@ async fn a_panic_of_the_writer_is_told_counted_and_ends_the_server_with_an_error
     };
     let (client, scraper) = (client_of(&api), client_of(&metrics));
     let listeners = Listeners {
-        api,
+        api: Socket::Tcp(api),
+        tls: None,
         metrics: Some(metrics),
         connections: 1000,
         workers: 1,

@@ -7,7 +7,7 @@ use super::*;
 const BAD_FILES: &[(&str, u32, &str)] = &[
     ("[server]\n\nlisen = ''", 3, "unknown key `lisen` in [server]; did you mean `listen`?"),
     ("[server]\nListen = ''", 2, "unknown key `Listen` in [server]; did you mean `listen`?"),
-    ("[server]\nport = 1", 2, "unknown key `port` in [server]; there are listen, trusted_proxies, workers"),
+    ("[server]\nport = 1", 2, "unknown key `port` in [server]; there are hsts_days, listen, socket_mode, tls_cert_file, "),
     ("[server]\ntls = {}\n[log]\nlvl = 1", 2, "unknown key `tls` in [server]; there are "),
     ("\n[sever]\nlisten = ''", 2, "unknown section `sever`; did you mean `server`?"),
     ("[[servers]]\na = 1", 1, "unknown section `servers`; did you mean `server`?"),
@@ -17,6 +17,14 @@ const BAD_FILES: &[(&str, u32, &str)] = &[
     ("[[log]]\nlevel = 'info'", 1, "`log` must be a section, written [log]"),
     ("[server]\nlisten = 8080", 2, "`server.listen` must be a string"),
     ("[server]\nlisten = ':8080'", 2, "`server.listen` must be an IP address with a port"),
+    ("[server]\nlisten = 'unix:'", 2, "`server.listen` must be a path"),
+    ("[server]\nlisten = 'unix'", 2, "`server.listen` must be an IP address with a port, such as 127.0.0.1:8080, or unix:"),
+    ("[server]\nsocket_mode = 660", 2, "`server.socket_mode` must be permissions in octal digits and quotes"),
+    ("[server]\nsocket_mode = '0668'", 2, "`server.socket_mode` must be permissions"),
+    ("[server]\nsocket_mode = '+60'", 2, "`server.socket_mode` must be permissions"),
+    ("[server]\nsocket_mode = '2660'", 2, "`server.socket_mode` must be permissions"),
+    ("[server]\nhsts_days = 3651", 2, "`server.hsts_days` must be a whole number from 0 to 3650"),
+    ("[server]\ntls_cert_file = 1", 2, "`server.tls_cert_file` must be a string"),
     ("[server]\nworkers = '1'", 2, "`server.workers` must be a whole number from 0 to 1024"),
     ("[server]\nworkers = 1025", 2, "`server.workers` must be a whole number from 0 to 1024"),
     ("[server]\nworkers = -1", 2, "`server.workers` must be"),
@@ -101,6 +109,26 @@ fn a_bad_file_is_answered_with_file_line_key_and_the_right_name() {
             "{text:?}\n{message}\n{expected}"
         );
     }
+}
+
+#[test]
+fn tls_needs_both_files_and_an_address() {
+    let half = fault("server.tls_cert_file = 'c'", &[]);
+    assert_eq!(
+        half,
+        "`server.tls_cert_file` (netbird-auth.toml:1) is set and `server.tls_key_file` is not: set both or neither"
+    );
+    let half = fault("", &[("NETBIRD_AUTH_SERVER__TLS_KEY_FILE", "k")]);
+    assert!(
+        half.starts_with("NETBIRD_AUTH_SERVER__TLS_KEY_FILE is set and `server.tls_cert"),
+        "{half}"
+    );
+    let both = "server.listen = 'unix:/a'\nserver.tls_cert_file = 'c'\nserver.tls_key_file = 'k'";
+    let local = fault(both, &[]);
+    assert!(
+        local.starts_with("`server.listen` is a unix socket, where TLS"),
+        "{local}"
+    );
 }
 
 #[test]

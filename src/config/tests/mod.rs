@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 pub(super) use super::*;
+use crate::tls::TlsFiles;
 
 const TOKEN: &str = "nbp_z1pvsg2wP3EzmEou4S679KyTNhov632eyrXe";
 
@@ -64,10 +65,18 @@ fn shown(config: &Config) -> BTreeMap<&'static str, String> {
         Some(TokenSource::Inline(token)) => (token.expose().to_owned(), String::new()),
         Some(TokenSource::File(path)) => (String::new(), path.display().to_string()),
     };
+    let tls = |which: fn(&TlsFiles) -> &PathBuf| {
+        let path = server.tls.as_ref().map(which);
+        path.map_or_else(String::new, |path| path.display().to_string())
+    };
     let headers = &forward_auth.headers;
     let days = bootstrap.token_days.to_string();
     BTreeMap::from([
         ("server.listen", server.listen.to_string()),
+        ("server.socket_mode", format!("{:o}", server.socket_mode)),
+        ("server.tls_cert_file", tls(|tls| &tls.certificate)),
+        ("server.tls_key_file", tls(|tls| &tls.key)),
+        ("server.hsts_days", format!("{:?}", server.hsts)),
         ("server.workers", server.workers.to_string()),
         (
             "server.trusted_proxies",
@@ -161,6 +170,10 @@ fn a_setting_shown_in_these_tests_is_a_setting_that_is_read() {
 fn every_setting_is_overridden_by_its_variable_and_no_other_one_changes() {
     let table = [
         ("server", "listen", "[::]:80", "[::]:80"),
+        ("server", "socket_mode", "600", "600"),
+        ("server", "tls_cert_file", "a.pem", "a.pem"),
+        ("server", "tls_key_file", "b.pem", "b.pem"),
+        ("server", "hsts_days", "3650", "315360000s"),
         ("server", "workers", "4", "4"),
         (
             "server",
@@ -212,9 +225,9 @@ fn every_setting_is_overridden_by_its_variable_and_no_other_one_changes() {
     ];
     let names: Vec<_> = table.iter().map(|row| (row.0, row.1)).collect();
     assert_eq!(names, known_names());
-    // Who the owner is needs both settings and an issuer that is known.
+    // Certificate and key are both or neither. Who the owner is needs both settings and an issuer that is known.
     let text = format!(
-        "bootstrap.owner_id = 'a'\nbootstrap.owner_issuer = 'one'\n{}",
+        "server.tls_cert_file = '/c'\nserver.tls_key_file = '/k'\nbootstrap.owner_id = 'a'\nbootstrap.owner_issuer = 'one'\n{}",
         issuers::TWO
     );
     let parse = |variables: &[(&str, &str)]| {

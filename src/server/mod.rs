@@ -1,34 +1,34 @@
 //! The running server: the caller owns the port, the application and the signal.
 
+mod door;
+mod handshake;
+
 use std::future::Future;
 use std::net::{IpAddr, TcpListener};
 use std::num::NonZeroUsize;
 use std::os::fd::AsFd;
+use std::os::unix::net::UnixListener;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_http::error::DispatchError;
-use actix_http::{HttpService, KeepAlive, Protocol, Request, Response};
-use actix_server::{Server, ServerBuilder};
-use actix_service::{
-    IntoServiceFactory, Service, ServiceFactory, ServiceFactoryExt, fn_factory, fn_service,
-    map_config,
-};
-use actix_web::body::MessageBody;
-use actix_web::dev::{AppConfig, ServerHandle};
+use actix_server::Server;
+use actix_service::Service;
+use actix_web::dev::ServerHandle;
 use actix_web::middleware::from_fn;
-use actix_web::rt::net::TcpStream;
 use actix_web::rt::time::sleep;
 use actix_web::{HttpResponse, web};
 use futures_util::future::{Either, select};
+use rustls::ServerConfig;
+use tokio_rustls::TlsAcceptor;
 
 use crate::api;
 use crate::app::App;
-use crate::connection::{Bounds, Connection, Watch};
-use crate::error::{ApiError, UNREADABLE};
+use crate::connection::{Bounds, Manner, Watch};
+use crate::error::ApiError;
 use crate::writer::WriterThread;
+use door::Door;
 
 /// How long running requests may take to end once the server was told to stop. The writer then
 /// has as long again within the ten seconds that supervisors give.
@@ -43,13 +43,23 @@ const SUMMED_UP_EVERY: Duration = Duration::from_secs(10);
 /// Where the server listens, and with how many threads.
 pub struct Listeners {
     /// The API.
-    pub api: TcpListener,
+    pub api: Socket,
+    /// How the API speaks TLS, if it does.
+    pub tls: Option<Arc<ServerConfig>>,
     /// The metrics, if anywhere.
     pub metrics: Option<TcpListener>,
     /// Worker threads; 0 is one a core.
     pub workers: usize,
     /// Most connections to the API at a time; further ones wait.
     pub connections: usize,
+}
+
+/// What accepts clients.
+pub enum Socket {
+    /// At an address.
+    Tcp(TcpListener),
+    /// In the file system.
+    Unix(UnixListener),
 }
 
 /// Why a server ended.
@@ -105,21 +115,28 @@ pub async fn run(
     mut writer: WriterThread,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServerError> {
-    let bounds = Bounds {
-        head: app.limits.header_timeout,
-        idle: app.limits.keep_alive,
-        head_bytes: app.limits.head_bytes,
+    let plain = Manner {
+        bounds: Bounds {
+            head: app.limits.header_timeout,
+            idle: app.limits.keep_alive,
+            head_bytes: app.limits.head_bytes,
+            stalled: app.limits.write_timeout,
+        },
+        strict_transport: None,
     };
-    let limits = (bounds, app.limits.write_timeout);
     let mut handles: Vec<ServerHandle> = Vec::new();
     if let Some(listener) = listeners.metrics {
         let data = web::Data::new(Arc::clone(&app));
-        let refused = refusals(&app);
+        let door = Door {
+            manner: plain.clone(),
+            tls: None,
+            refused: refusals(&app),
+        };
         let builder = Server::build()
             .workers(1)
             .shutdown_timeout(1)
             .max_concurrent_connections(METRICS_CONNECTIONS);
-        let server = listen(builder, listener, limits, refused, move || {
+        let server = door::listen(builder, Socket::Tcp(listener), door, move || {
             actix_web::App::new()
                 .app_data(data.clone())
                 .wrap_fn(|request, service| {
@@ -145,8 +162,16 @@ pub async fn run(
         .workers(workers)
         .shutdown_timeout(GRACE_SECONDS)
         .max_concurrent_connections((listeners.connections / workers).max(1));
+    let door = Door {
+        manner: Manner {
+            strict_transport: app.strict_transport.clone(),
+            ..plain
+        },
+        tls: listeners.tls.map(TlsAcceptor::from),
+        refused: refusals(&app),
+    };
     let data = web::Data::new(Arc::clone(&app));
-    let server = listen(builder, listeners.api, limits, refusals(&app), move || {
+    let server = door::listen(builder, listeners.api, door, move || {
         actix_web::App::new()
             .app_data(data.clone())
             .app_data(web::PayloadConfig::new(data.limits.body_bytes))
@@ -191,74 +216,6 @@ pub async fn run(
 fn refusals(app: &Arc<App>) -> impl Fn(Option<IpAddr>, &ApiError) + Clone + Send + 'static {
     let app = Arc::clone(app);
     move |peer, error| api::refused(&app, peer, error)
-}
-
-/// As `HttpServer` of actix-web does it, but that each connection has its bounds, and that what can't be read is
-/// told to `refused`.
-fn listen<F, I, S, B>(
-    builder: ServerBuilder,
-    listener: TcpListener,
-    (bounds, write_timeout): (Bounds, Duration),
-    refused: impl Fn(Option<IpAddr>, &ApiError) + Clone + Send + 'static,
-    application: F,
-) -> std::io::Result<Server>
-where
-    F: Fn() -> I + Clone + Send + 'static,
-    I: IntoServiceFactory<S, Request>,
-    S: ServiceFactory<Request, Config = AppConfig> + 'static,
-    S::Error: Into<actix_web::Error> + 'static,
-    S::InitError: std::fmt::Debug,
-    S::Response: Into<Response<B>> + 'static,
-    S::Service: 'static,
-    B: MessageBody + 'static,
-{
-    let stopping = builder.graceful_shutdown_signal();
-    let builder = builder
-        .disable_signals()
-        .listen("http", listener, move || {
-            let stopping = stopping.clone();
-            let application = application().into_factory();
-            let application = application.map_err(|error| error.into().error_response());
-            let http = HttpService::build()
-                .graceful_shutdown_signal(move || {
-                    let stopping = stopping.clone();
-                    async move { stopping.notified().await }
-                })
-                // The connection sees to it.
-                .keep_alive(KeepAlive::Os)
-                .client_request_timeout(Duration::ZERO)
-                .client_disconnect_timeout(Duration::from_secs(1))
-                .on_connect_ext(|connection: &Connection, data| {
-                    data.insert(Rc::clone(connection.watch()));
-                })
-                .finish(map_config(application, |_| AppConfig::default()));
-            let refused = refused.clone();
-            fn_factory(move || {
-                let (http, refused) = (http.new_service(()), refused.clone());
-                async move {
-                    let http = Rc::new(http.await?);
-                    Ok::<_, ()>(fn_service(move |stream: TcpStream| {
-                        let (http, refused) = (Rc::clone(&http), refused.clone());
-                        let peer = stream.peer_addr().ok();
-                        let ip = peer.map(|peer| peer.ip());
-                        let _ = cut_stalled(&stream, write_timeout);
-                        // An answer is not kept back for the next one.
-                        let _ = stream.set_nodelay(true);
-                        let told = refused.clone();
-                        let told = Rc::new(move |error: &ApiError| told(ip, error));
-                        let connection = Connection::new(stream, bounds, told);
-                        async move {
-                            let ended = http.call((connection, Protocol::Http1, peer)).await;
-                            if let Err(DispatchError::Parse(_)) = ended {
-                                refused(ip, &ApiError::BadRequest(UNREADABLE.into()));
-                            }
-                            Ok::<_, ()>(())
-                        }
-                    }))
-                }
-            })
-        })?;
-    Ok(builder.run())
 }
 
 async fn metrics(app: web::Data<Arc<App>>) -> HttpResponse {

@@ -1,0 +1,168 @@
+//! Looks whether the certificate's files have changed, and whether it is still good.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Certificate, Tls, TlsFault, TlsFiles};
+use crate::clock::Timestamp;
+use crate::follow::Print;
+
+/// Before its end a certificate should have a successor: so long before, or a sixth of its time if that is less.
+const SOON: Duration = Duration::from_secs(14 * 24 * 60 * 60);
+
+/// Follows the two files.
+pub struct Watch {
+    tls: Arc<Tls>,
+    files: TlsFiles,
+    seen: [Print; 2],
+    /// What failed a moment ago, and is told if it does so again: whoever renews a certificate writes one file
+    /// after the other.
+    doubted: Option<String>,
+    told: Standing,
+}
+
+/// Whether a certificate is good, by its dates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    NotYet,
+    Good,
+    EndsSoon,
+    Ended,
+}
+
+impl Watch {
+    /// Reads the certificate for whoever starts the server.
+    ///
+    /// # Errors
+    /// [`TlsFault`].
+    pub fn start(files: TlsFiles) -> Result<(Arc<Tls>, Self), TlsFault> {
+        let seen = prints(&files);
+        let tls = Arc::new(Tls::new(Certificate::load(&files)?));
+        let mut watch = Self {
+            tls: Arc::clone(&tls),
+            files,
+            seen,
+            doubted: None,
+            told: Standing::Good,
+        };
+        watch.tell_standing(Timestamp::now());
+        Ok((tls, watch))
+    }
+
+    /// Reads the files anew where one has changed, or where somebody asks for it.
+    pub fn look(&mut self, is_asked: bool) {
+        if is_asked
+            || self.seen.iter().any(Print::is_changed)
+            || self.doubted.is_some()
+            || !self.tls.reloads.is_current()
+        {
+            self.reload(is_asked);
+        }
+        self.tell_standing(Timestamp::now());
+    }
+
+    /// What is shown stays where anything is wrong, and open connections stay open in any case.
+    fn reload(&mut self, is_asked: bool) {
+        self.seen = prints(&self.files);
+        // A bug there must not end the watch, nor that of the issuers.
+        let read = catch_unwind(AssertUnwindSafe(|| Certificate::load(&self.files)));
+        let fault = match read {
+            Ok(Ok(certificate)) => {
+                log::info!(
+                    "the certificate was read anew ({})",
+                    described(&certificate)
+                );
+                self.doubted = None;
+                self.told = Standing::Good;
+                return self.tls.replace(certificate);
+            }
+            Ok(Err(fault)) => fault.to_string(),
+            Err(_) => "a bug, see the log".to_owned(),
+        };
+        if is_asked || self.doubted.as_ref() == Some(&fault) {
+            let is_new = self.tls.reloads.failed(&fault);
+            if is_new || is_asked {
+                log::error!("the certificate stays as it was until this is mended: {fault}");
+            }
+        }
+        self.doubted = Some(fault);
+    }
+
+    /// Once for as long as it stays so.
+    fn tell_standing(&mut self, now: Timestamp) {
+        let certificate = self.tls.current();
+        let standing = standing(certificate.begin, certificate.end, now);
+        if standing == self.told {
+            return;
+        }
+        self.told = standing;
+        let path = self.files.certificate.display();
+        match standing {
+            Standing::Good => {}
+            Standing::NotYet => log::warn!(
+                "the certificate in {path} is good from {} only: clients refuse it until then; \
+                 is the clock right?",
+                certificate.begin
+            ),
+            Standing::EndsSoon => log::warn!(
+                "the certificate in {path} ends at {}: put the next one in its place, it is taken over by itself",
+                certificate.end
+            ),
+            Standing::Ended => log::error!(
+                "the certificate in {path} ended at {}: clients refuse it; put the next one in its place, it is \
+                 taken over by itself",
+                certificate.end
+            ),
+        }
+    }
+}
+
+/// Names and end, for the log.
+pub(super) fn described(certificate: &Certificate) -> String {
+    let names = certificate.names.join(", ");
+    format!("names: {names}; until {}", certificate.end)
+}
+
+fn prints(files: &TlsFiles) -> [Print; 2] {
+    [Print::of(&files.certificate), Print::of(&files.key)]
+}
+
+fn standing(begin: Timestamp, end: Timestamp, now: Timestamp) -> Standing {
+    let soon = SOON.min(end.since(begin) / 6);
+    match now {
+        now if now < begin => Standing::NotYet,
+        now if now > end => Standing::Ended,
+        now if end.since(now) < soon => Standing::EndsSoon,
+        _ => Standing::Good,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_is_judged_by_its_dates() {
+        let day = |days: i64| Timestamp::from_micros(days * 24 * 60 * 60 * 1_000_000);
+        let table = [
+            (0, 90, -1, Standing::NotYet),
+            (0, 90, 0, Standing::Good),
+            (0, 90, 76, Standing::Good),
+            (0, 90, 77, Standing::EndsSoon),
+            (0, 90, 90, Standing::EndsSoon),
+            (0, 90, 91, Standing::Ended),
+            (0, 6, 5, Standing::Good),
+            (0, 6, 6, Standing::EndsSoon),
+            (0, 3650, 3635, Standing::Good),
+            (0, 3650, 3637, Standing::EndsSoon),
+        ];
+        for (begin, end, now, expected) in table {
+            assert_eq!(
+                standing(day(begin), day(end), day(now)),
+                expected,
+                "day {now} of {begin} to {end}"
+            );
+        }
+    }
+}
