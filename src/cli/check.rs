@@ -9,10 +9,10 @@ use super::database::owner_id;
 use super::failure::Failure;
 use super::jwt::printable;
 use super::output::{self, fields, or_dash, table};
-use crate::config::{Loaded, LogFormat, TokenSource};
+use crate::config::{Loaded, LogFormat, TlsFiles, TokenSource};
 use crate::forward::{ForwardAuth, HostPattern, Rule, Unmatched};
 use crate::jwt::{self, Issuer, IssuerSet, UnknownUsers};
-use crate::tls::{Certificate, TlsFiles};
+use crate::tls::Certificate;
 
 const DAY: u64 = 24 * 60 * 60;
 

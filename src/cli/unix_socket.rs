@@ -5,14 +5,18 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
 /// Removes the socket's file when dropped, unless another one is in its place.
 pub(super) struct SocketFile {
     path: PathBuf,
-    is: (u64, u64),
+    is: Identity,
 }
+
+/// Device, inode and time of birth: inodes are given again.
+type Identity = (u64, u64, Option<SystemTime>);
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
@@ -76,7 +80,7 @@ fn make(
     Ok((UnixListener::from(socket), SocketFile { path, is }))
 }
 
-fn identity(path: &Path) -> io::Result<(u64, u64)> {
+fn identity(path: &Path) -> io::Result<Identity> {
     let file = fs::symlink_metadata(path)?;
-    Ok((file.dev(), file.ino()))
+    Ok((file.dev(), file.ino(), file.created().ok()))
 }

@@ -7,9 +7,17 @@ use std::path::PathBuf;
 use super::ConfigError;
 use super::reader::Reader;
 use super::value::{self, Fault, Given};
-use crate::tls::TlsFiles;
 
 const UNIX: &str = "unix:";
+
+/// Where certificate and key are: PEM both, which may be one file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The certificate, and those between it and the root.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+}
 
 /// Where requests are accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 
 pub use environment::Environment;
 pub use error::ConfigError;
-pub use listen::Listen;
+pub use listen::{Listen, TlsFiles};
 pub use owner::OwnerIdentity;
 pub use secret::TokenSource;
 pub use settings::{

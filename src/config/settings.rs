@@ -8,7 +8,7 @@ use std::time::Duration;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use log::LevelFilter;
 
-use super::listen::{self, Listen};
+use super::listen::{self, Listen, TlsFiles};
 use super::owner::{self, OwnerIdentity};
 use super::reader::Reader;
 use super::secret::{self, TokenSource};
@@ -16,7 +16,6 @@ use super::{ConfigError, forward, issuers, value};
 use crate::forward::ForwardAuth;
 use crate::jwt::IssuerSettings;
 use crate::refusals::Budget;
-use crate::tls::TlsFiles;
 
 const LOOPBACK: [IpNet; 2] = [
     IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8)),

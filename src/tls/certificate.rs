@@ -14,8 +14,9 @@ use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
 use x509_cert::time::Time;
 
-use super::{TlsFiles, provider};
+use super::provider;
 use crate::clock::Timestamp;
+use crate::config::TlsFiles;
 use crate::file::{self, FileFault};
 
 /// More than any chain or key has.

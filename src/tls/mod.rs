@@ -9,7 +9,6 @@ pub use certificate::{Certificate, TlsFault};
 pub use watch::Watch;
 
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use parking_lot::RwLock;
@@ -21,15 +20,6 @@ use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};
 
 use crate::follow::Reloads;
-
-/// Where certificate and key are: PEM both, which may be one file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TlsFiles {
-    /// The certificate, and those between it and the root.
-    pub certificate: PathBuf,
-    /// Its private key.
-    pub key: PathBuf,
-}
 
 /// The certificate that is shown at present.
 pub struct Tls {

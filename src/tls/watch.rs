@@ -4,8 +4,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Certificate, Tls, TlsFault, TlsFiles};
+use super::{Certificate, Tls, TlsFault};
 use crate::clock::Timestamp;
+use crate::config::TlsFiles;
 use crate::follow::Print;
 
 /// Before its end a certificate should have a successor: so long before, or a sixth of its time if that is less.

@@ -264,7 +264,7 @@ fn pipelined_requests_of_a_slow_reader_are_all_answered() {
 
 #[test]
 fn requests_behind_an_answer_that_is_not_read_cost_no_time() {
-    let server = crate::stalled::server("5");
+    let server = crate::stalled::server(&[("LIMITS__WRITE_TIMEOUT", "5")]);
     let mut stream = TcpStream::connect(server.address).unwrap();
     let list = request(&server, "GET", "/api/users", "", b"");
     let healthy = request(&server, "GET", "/healthz", "", b"");

@@ -9,7 +9,7 @@ use crate::support::{Connection, Crowd, Response, Server, eventually};
 const USERS: usize = 10_000;
 
 /// A server whose list of users is some megabytes.
-pub fn server(write_timeout: &str) -> Server {
+pub fn server(settings: &[(&str, &str)]) -> Server {
     let crowd = Crowd::new();
     let sql = format!(
         "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {USERS})
@@ -17,7 +17,7 @@ pub fn server(write_timeout: &str) -> Server {
         SELECT 'user-' || n, 'api', printf('%.*c', 255, 'x'), n || '@home.arpa', 'user', 0, 1 FROM numbers"
     );
     assert_eq!(crowd.database.execute(&sql, ()).unwrap(), USERS);
-    crowd.start_with(&[("LIMITS__WRITE_TIMEOUT", write_timeout)])
+    crowd.start_with(settings)
 }
 
 fn connect(server: &Server) -> TcpStream {
@@ -73,7 +73,7 @@ impl End {
 
 #[test]
 fn a_client_that_stops_reading_is_cut_and_nobody_else_is() {
-    let server = server("1");
+    let server = server(&[("LIMITS__WRITE_TIMEOUT", "1")]);
     let healthy = b"GET /healthz HTTP/1.1\r\nHost: test\r\n\r\n";
     let mut idle = Connection::open(server.address);
     idle.send(healthy);
@@ -104,7 +104,7 @@ fn a_client_that_stops_reading_is_cut_and_nobody_else_is() {
 
 #[test]
 fn a_client_that_reads_slowly_gets_the_whole_list() {
-    let server = server("5");
+    let server = server(&[("LIMITS__WRITE_TIMEOUT", "5")]);
     let mut client = connect(&server);
     let since = Instant::now();
     ask(&server, &mut client);

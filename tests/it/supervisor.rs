@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::support::{Command, Server, fresh_token, netbird_auth, only_line};
 
 /// `serve`, with a socket as the first one that is handed over.
-fn with_socket(folder: &std::path::Path, count: u32, socket: OwnedFd) -> Command {
+pub fn with_socket(folder: &std::path::Path, count: u32, socket: OwnedFd) -> Command {
     let serve = netbird_auth(folder);
     let mut command = Command::new("sh");
     // In the shell the descriptor gets its number, and the variable the number of the process.
@@ -52,7 +52,7 @@ fn what_can_not_be_served_is_refused_with_the_next_step() {
     let local = UnixDatagram::unbound().unwrap();
     for (count, socket, words) in [
         (2, socket(), "leave one ListenStream="),
-        (1, local.into(), "is none of TCP"),
+        (1, local.into(), "can't be served"),
     ] {
         let mut command = with_socket(folder.path(), count, socket);
         let output = command

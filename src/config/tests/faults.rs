@@ -8,7 +8,7 @@ const BAD_FILES: &[(&str, u32, &str)] = &[
     ("[server]\n\nlisen = ''", 3, "unknown key `lisen` in [server]; did you mean `listen`?"),
     ("[server]\nListen = ''", 2, "unknown key `Listen` in [server]; did you mean `listen`?"),
     ("[server]\nport = 1", 2, "unknown key `port` in [server]; there are hsts_days, listen, socket_mode, tls_cert_file, "),
-    ("[server]\ntls = {}\n[log]\nlvl = 1", 2, "unknown key `tls` in [server]; there are "),
+    ("[server]\nacme = {}\n[log]\nlvl = 1", 2, "unknown key `acme` in [server]; there are "),
     ("\n[sever]\nlisten = ''", 2, "unknown section `sever`; did you mean `server`?"),
     ("[[servers]]\na = 1", 1, "unknown section `servers`; did you mean `server`?"),
     ("listen = ''", 1, "unknown key `listen` outside of any section; it belongs below [server]"),

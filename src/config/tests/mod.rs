@@ -13,7 +13,6 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 pub(super) use super::*;
-use crate::tls::TlsFiles;
 
 const TOKEN: &str = "nbp_z1pvsg2wP3EzmEou4S679KyTNhov632eyrXe";
 

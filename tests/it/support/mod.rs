@@ -11,6 +11,7 @@ mod proxy;
 mod server;
 mod signing;
 mod site;
+mod tls;
 mod tokens;
 mod upstream;
 
@@ -26,6 +27,7 @@ pub use server::{Command, Output, Server, id_of, netbird_auth};
 pub use signing::{SigningKey, base64url, hmac_of};
 pub(crate) use site::with_each_proxy;
 pub use site::{HOST, Outcome, Site};
+pub use tls::{BOTH, Pair, TlsClient, TlsConnection, exchange, request};
 pub use tokens::{PASSES, Tokens, assert_challenge, judge_and_stop, talkative};
 pub use upstream::Seen;
 
