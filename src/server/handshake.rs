@@ -35,26 +35,31 @@ pub(super) async fn done(
     until: Instant,
     stopping: &GracefulShutdownSignal,
 ) -> Result<Box<TlsStream<TcpStream>>, Failed> {
-    let shaken = timeout_at(until, shake(tls, tcp));
-    match select(pin!(shaken), pin!(stopping.notified())).await {
-        Either::Left((Ok(shaken), _)) => shaken,
-        Either::Left((Err(_), _)) => Err(Failed::Fault(ApiError::Timeout("the TLS handshake"))),
+    match select(pin!(shake(tls, tcp, until)), pin!(stopping.notified())).await {
+        Either::Left((shaken, _)) => shaken,
         Either::Right(_) => Err(Failed::Silent),
     }
 }
 
-async fn shake(tls: &TlsAcceptor, tcp: TcpStream) -> Result<Box<TlsStream<TcpStream>>, Failed> {
+async fn shake(
+    tls: &TlsAcceptor,
+    tcp: TcpStream,
+    until: Instant,
+) -> Result<Box<TlsStream<TcpStream>>, Failed> {
     let mut first = [0];
-    match tcp.peek(&mut first).await {
-        Ok(1..) if first == [HANDSHAKE] => {}
-        Ok(1..) => return Err(Failed::Plain(tcp)),
-        Ok(0) | Err(_) => return Err(Failed::Silent),
+    match timeout_at(until, tcp.peek(&mut first)).await {
+        Ok(Ok(1..)) if first == [HANDSHAKE] => {}
+        Ok(Ok(1..)) => return Err(Failed::Plain(tcp)),
+        Ok(Ok(0) | Err(_)) | Err(_) => return Err(Failed::Silent),
     }
-    let shaken = tls.accept(tcp).await;
-    shaken.map(Box::new).map_err(|error| {
-        let fault = error.get_ref().and_then(|inner| inner.downcast_ref());
-        Failed::Fault(ApiError::Handshake(told(fault, &error)))
-    })
+    match timeout_at(until, tls.accept(tcp)).await {
+        Ok(Ok(stream)) => Ok(Box::new(stream)),
+        Ok(Err(error)) => {
+            let fault = error.get_ref().and_then(|inner| inner.downcast_ref());
+            Err(Failed::Fault(ApiError::Handshake(told(fault, &error))))
+        }
+        Err(_) => Err(Failed::Fault(ApiError::Timeout("the TLS handshake"))),
+    }
 }
 
 /// For the log: what whoever runs the server can do something with.
