@@ -47,7 +47,7 @@ impl Watch {
             doubted: None,
             told: Standing::Good,
         };
-        watch.tell_standing(Timestamp::now());
+        watch.tell_news(Timestamp::now());
         Ok((tls, watch))
     }
 
@@ -60,7 +60,7 @@ impl Watch {
         {
             self.reload(is_asked);
         }
-        self.tell_standing(Timestamp::now());
+        self.tell_news(Timestamp::now());
     }
 
     /// What is shown stays where anything is wrong, and open connections stay open in any case.
@@ -90,27 +90,29 @@ impl Watch {
         self.doubted = Some(fault);
     }
 
-    /// Once for as long as it stays so.
-    fn tell_standing(&mut self, now: Timestamp) {
+    /// What is to be told of the certificate now: once for as long as it stays so.
+    fn news(&mut self, now: Timestamp) -> Option<Standing> {
         let certificate = self.tls.current();
         let standing = standing(certificate.begin, certificate.end, now);
-        if standing == self.told {
-            return;
-        }
-        self.told = standing;
+        let former = std::mem::replace(&mut self.told, standing);
+        (standing != former).then_some(standing)
+    }
+
+    fn tell_news(&mut self, now: Timestamp) {
+        let (news, certificate) = (self.news(now), self.tls.current());
         let path = self.files.certificate.display();
-        match standing {
-            Standing::Good => {}
-            Standing::NotYet => log::warn!(
+        match news {
+            None | Some(Standing::Good) => {}
+            Some(Standing::NotYet) => log::warn!(
                 "the certificate in {path} is good from {} only: clients refuse it until then; \
                  is the clock right?",
                 certificate.begin
             ),
-            Standing::EndsSoon => log::warn!(
+            Some(Standing::EndsSoon) => log::warn!(
                 "the certificate in {path} ends at {}: put the next one in its place, it is taken over by itself",
                 certificate.end
             ),
-            Standing::Ended => log::error!(
+            Some(Standing::Ended) => log::error!(
                 "the certificate in {path} ended at {}: clients refuse it; put the next one in its place, it is \
                  taken over by itself",
                 certificate.end
@@ -141,7 +143,62 @@ fn standing(begin: Timestamp, end: Timestamp, now: Timestamp) -> Standing {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+    fn pair() -> [String; 2] {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let params = rcgen::CertificateParams::new(["a.home.arpa".to_owned()]).unwrap();
+        [params.self_signed(&key).unwrap().pem(), key.serialize_pem()]
+    }
+
+    fn watch(folder: &Path) -> (Arc<Tls>, Watch) {
+        let [certificate, key] = ["c", "k"].map(|name| folder.join(name));
+        let [certificate_pem, key_pem] = pair();
+        std::fs::write(&certificate, certificate_pem).unwrap();
+        std::fs::write(&key, key_pem).unwrap();
+        Watch::start(TlsFiles { certificate, key }).unwrap()
+    }
+
+    #[test]
+    fn the_two_files_may_come_one_after_the_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let (tls, mut watch) = watch(folder.path());
+        let first = tls.current();
+        let [certificate, key] = pair();
+        std::fs::write(folder.path().join("c"), certificate).unwrap();
+        watch.look(false);
+        assert!(tls.reloads.is_current(), "the key may be on the way");
+        watch.look(false);
+        assert!(!tls.reloads.is_current(), "it did not come");
+        assert!(Arc::ptr_eq(&tls.current(), &first));
+        std::fs::write(folder.path().join("k"), key).unwrap();
+        watch.look(false);
+        assert!(tls.reloads.is_current());
+        assert!(!Arc::ptr_eq(&tls.current(), &first));
+        assert_eq!(tls.reloads.failures(), 1);
+    }
+
+    #[test]
+    fn what_is_told_of_a_certificate_is_told_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let (tls, mut watch) = watch(folder.path());
+        let end = tls.current().end;
+        let table = [
+            (end.minus(DAY * 15), None),
+            (end.minus(DAY), Some(Standing::EndsSoon)),
+            (end.minus(DAY), None),
+            (end.plus(DAY), Some(Standing::Ended)),
+            (end.plus(DAY), None),
+            (end.minus(DAY * 15), Some(Standing::Good)),
+        ];
+        for (now, news) in table {
+            assert_eq!(watch.news(now), news, "at {now}");
+        }
+    }
 
     #[test]
     fn a_certificate_is_judged_by_its_dates() {
