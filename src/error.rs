@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, HttpResponseBuilder};
+use schemars::{JsonSchema, SchemaGenerator};
 
 use crate::change::{Missing, Refused};
 use crate::forward::{Denial, OriginalFault};
@@ -331,11 +332,26 @@ fn challenge(response: &mut HttpResponseBuilder, fault: AuthFault) {
         .append_header((WWW_AUTHENTICATE, TOKEN_CHALLENGE));
 }
 
-#[derive(serde::Serialize)]
+/// The name of the schema of every such body.
+pub const SCHEMA: &str = "Error";
+
+/// Puts that schema among the others.
+pub fn schema(generator: &mut SchemaGenerator) {
+    generator.subschema_for::<Body>();
+}
+
+/// An answer that is not a success.
+#[derive(serde::Serialize, JsonSchema)]
+#[schemars(rename = "Error")]
 struct Body {
+    /// `unauthorized`, `forbidden`, or a sentence that says what is wrong.
     message: Cow<'static, str>,
+    /// The status.
+    #[schemars(range(min = 400, max = 599))]
     code: u16,
+    /// Why a credential was refused, with 401 and 403.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
     reason: Option<String>,
 }
 

@@ -5,6 +5,7 @@
 //! `Debug`: the plain one can only be read through [`PlainToken::expose`].
 
 use std::fmt;
+use std::ops::RangeInclusive;
 
 use zeroize::Zeroize;
 
@@ -25,11 +26,14 @@ impl Lifetime {
     /// NetBird's default for the token of a setup.
     pub const ONE_DAY: Self = Self(1);
 
-    /// `None` unless it is 1 to 365 days.
+    /// The shortest and the longest, in days.
+    pub const DAYS: RangeInclusive<u16> = 1..=365;
+
+    /// `None` unless it is one of [`Lifetime::DAYS`].
     pub fn days(days: i64) -> Option<Self> {
         u16::try_from(days)
             .ok()
-            .filter(|days| (1..=365).contains(days))
+            .filter(|days| Self::DAYS.contains(days))
             .map(Self)
     }
 

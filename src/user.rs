@@ -11,6 +11,13 @@ pub const LONGEST_TEXT: usize = 255;
 /// Most groups of one user; more is no use, and each is an event in the audit trail.
 pub const MOST_GROUPS: usize = 256;
 
+/// What a new user's id may not be: a path of its own, nobody in the audit trail, or swallowed by
+/// clients that tidy paths.
+pub const RESERVED_IDS: [&str; 5] = ["current", "sys", "-", ".", ".."];
+
+/// Every `status` on the wire.
+pub const STATUSES: [&str; 3] = ["active", "invited", "blocked"];
+
 /// A user's row number in the database. Never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UserNumber(pub u32);
@@ -64,16 +71,15 @@ impl UserId {
         Ok(Self(text.into()))
     }
 
-    /// Reads an id for a new user: not one that is a path of its own, nobody in the audit trail,
-    /// or swallowed by clients that tidy paths.
+    /// Reads an id for a new user: none of [`RESERVED_IDS`].
     ///
     /// # Errors
     /// [`TextFault`] for a text that can't be one.
     pub fn parse_new(text: &str) -> Result<Self, TextFault> {
-        match text {
-            "current" | "sys" | "-" | "." | ".." => Err(TextFault::Reserved),
-            text => Self::parse(text),
+        if RESERVED_IDS.contains(&text) {
+            return Err(TextFault::Reserved);
         }
+        Self::parse(text)
     }
 
     /// A fresh random UUID, for users whose id nobody chose.
@@ -263,12 +269,13 @@ pub struct User {
 impl User {
     /// `status` on the wire: blocked wins over invited.
     pub const fn status(&self) -> &'static str {
+        let [active, invited, blocked] = STATUSES;
         if self.is_blocked {
-            "blocked"
+            blocked
         } else if self.is_invited {
-            "invited"
+            invited
         } else {
-            "active"
+            active
         }
     }
 }

@@ -1,37 +1,52 @@
 //! What users and tokens look like as JSON: in the API, and with `--json` on the command line.
 
+use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
 use crate::clock::Timestamp;
 use crate::policy::{self, Module, Operation};
+use crate::schema;
 use crate::store::Token;
 use crate::user::{Role, User};
 
 /// A user as NetBird's clients expect it: none of these fields is ever null.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "User")]
 pub struct UserView<'a> {
+    #[schemars(schema_with = "schema::user_id")]
     id: &'a str,
+    /// Empty for a service user.
     email: &'a str,
     name: &'a str,
+    #[schemars(schema_with = "schema::role")]
     role: Role,
+    #[schemars(schema_with = "schema::status")]
     status: &'static str,
+    #[schemars(schema_with = "schema::last_login")]
     last_login: LastLogin,
     auto_groups: &'a [Box<str>],
     is_current: bool,
     is_service_user: bool,
     is_blocked: bool,
     pending_approval: bool,
+    #[schemars(extend("const" = ISSUED))]
     issued: &'static str,
+    /// The issuer whose JWTs are this user; left out for a user of tokens only.
     #[serde(skip_serializing_if = "str::is_empty")]
     idp_id: &'a str,
+    /// Of the user who asks, in `/api/users/current` only.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Permissions<'a>")]
     permissions: Option<Permissions<'a>>,
 }
 
+const ISSUED: &str = "api";
+
 /// What a user may do, module by module.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Permissions<'a> {
     is_restricted: bool,
+    #[schemars(schema_with = "schema::modules")]
     modules: Modules<'a>,
 }
 
@@ -71,7 +86,7 @@ impl<'a> UserView<'a> {
             is_service_user: user.is_service,
             is_blocked: user.is_blocked,
             pending_approval: user.is_pending,
-            issued: "api",
+            issued: ISSUED,
             idp_id: &user.issuer,
             permissions: None,
         }
@@ -102,14 +117,21 @@ impl Serialize for LastLogin {
 }
 
 /// A token's record as NetBird's clients expect it.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "PersonalAccessToken")]
 pub struct TokenView<'a> {
+    #[schemars(schema_with = "schema::token_id")]
     id: &'a str,
     name: &'a str,
+    #[schemars(schema_with = "schema::timestamp")]
     expiration_date: Timestamp,
+    /// The id of the user who made it.
     created_by: &'a str,
+    #[schemars(schema_with = "schema::timestamp")]
     created_at: Timestamp,
+    /// Left out until the first use.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::timestamp")]
     last_used: Option<Timestamp>,
 }
 

@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::clock::Timestamp;
 
-const LENGTH: usize = 20;
+/// Characters of an id.
+pub const LENGTH: usize = 20;
 /// 20 characters have 100 bits, 12 bytes have 96.
 const STRAY: u32 = 4;
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghijklmnopqrstuv";

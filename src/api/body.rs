@@ -17,7 +17,6 @@ use crate::app::App;
 use crate::connection::Watch;
 use crate::error::ApiError;
 use crate::json;
-use crate::user::{Name, TextFault};
 
 /// A body that was read whole and not looked at. The Content-Type does not matter.
 pub struct Body(Bytes);
@@ -67,62 +66,4 @@ impl Fields {
     pub fn get(&self, name: &str) -> Option<&Value> {
         self.0.get(name).filter(|value| !value.is_null())
     }
-
-    /// A string.
-    pub fn text(&self, name: &str) -> Result<Option<&str>, ApiError> {
-        let Some(value) = self.get(name) else {
-            return Ok(None);
-        };
-        match value.as_str() {
-            Some(text) => Ok(Some(text)),
-            None => Err(wrong_type(name, "a string")),
-        }
-    }
-
-    /// A boolean; absent is false.
-    pub fn flag(&self, name: &str) -> Result<bool, ApiError> {
-        let value = self.get(name).unwrap_or(&Value::Bool(false));
-        value
-            .as_bool()
-            .ok_or_else(|| wrong_type(name, "true or false"))
-    }
-
-    /// A string that may be empty, absent being empty.
-    pub fn name(&self, field: &str) -> Result<Name, ApiError> {
-        let text = self.text(field)?.unwrap_or_default();
-        Name::parse(text).map_err(|fault| invalid_text(field, fault))
-    }
-
-    /// A string that must be there and say something.
-    pub fn required_name(&self, field: &str) -> Result<Name, ApiError> {
-        let text = self.text(field)?.unwrap_or_default();
-        Name::parse_non_empty(text).map_err(|fault| invalid_text(field, fault))
-    }
-
-    /// An e-mail address, which must be there: something, `@`, something.
-    pub fn required_email(&self) -> Result<Name, ApiError> {
-        let text = self.text("email")?.unwrap_or_default();
-        Name::parse_email(text).map_err(|fault| invalid_text("email", fault))
-    }
-
-    /// A list of strings; `None` where it is absent.
-    pub fn strings(&self, name: &str) -> Result<Option<Vec<&str>>, ApiError> {
-        let Some(value) = self.get(name) else {
-            return Ok(None);
-        };
-        let strings = || value.as_array()?.iter().map(Value::as_str).collect();
-        let strings: Option<Vec<&str>> = strings();
-        strings
-            .map(Some)
-            .ok_or_else(|| wrong_type(name, "a list of strings"))
-    }
-}
-
-/// 422 for a text that can't be what it should.
-pub fn invalid_text(field: &str, fault: TextFault) -> ApiError {
-    ApiError::Invalid(format!("{field} {fault}").into())
-}
-
-fn wrong_type(name: &str, expected: &str) -> ApiError {
-    ApiError::BadRequest(format!("{name} must be {expected}").into())
 }

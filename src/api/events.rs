@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use actix_web::{HttpResponse, web};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::list::{self, Page};
@@ -10,6 +11,7 @@ use crate::app::App;
 use crate::clock::Timestamp;
 use crate::error::ApiError;
 use crate::policy::{self, Module, Operation};
+use crate::schema;
 use crate::store::{self, Activity, AuditEvent};
 use crate::user::Caller;
 
@@ -40,16 +42,24 @@ pub async fn list(caller: Caller, app: web::Data<Arc<App>>) -> Result<HttpRespon
 }
 
 /// NetBird's event; all nine keys are always there.
-#[derive(Serialize)]
-struct EventView<'a> {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "AuditEvent")]
+pub(super) struct EventView<'a> {
+    /// A number that grows.
     id: String,
+    #[schemars(schema_with = "schema::timestamp")]
     timestamp: Timestamp,
+    /// What happened, for people.
     activity: &'a str,
+    #[schemars(schema_with = "schema::activity_code")]
     activity_code: &'a str,
+    /// `sys` where no user did it.
     initiator_id: &'a str,
     initiator_name: &'a str,
     initiator_email: &'a str,
     target_id: &'a str,
+    /// Details for people; all values are strings.
+    #[schemars(with = "std::collections::BTreeMap<String, String>")]
     meta: &'a serde_json::Map<String, serde_json::Value>,
 }
 

@@ -3,19 +3,25 @@
 use std::sync::Arc;
 
 use actix_web::{HttpResponse, web};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::answer::ok;
 use crate::app::App;
 use crate::error::ApiError;
 
-#[derive(Serialize)]
-struct Health {
+/// How the server is.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Health {
+    #[schemars(extend("enum" = [ALIVE, READY]))]
     status: &'static str,
     /// What does not keep requests from being answered, and needs somebody's attention.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<&'static str>,
 }
+
+const ALIVE: &str = "ok";
+const READY: &str = "ready";
 
 const STALE_ISSUERS: &str = "the issuers could not be read anew: the former keys are in force, and \
                              the log says why";
@@ -28,7 +34,7 @@ const NO_BACKUP: &str = "the last scheduled backup failed: the log says why, and
 /// `GET /healthz`: the process answers.
 pub async fn alive() -> HttpResponse {
     ok(&Health {
-        status: "ok",
+        status: ALIVE,
         warnings: Vec::new(),
     })
 }
@@ -46,7 +52,7 @@ pub async fn ready(app: web::Data<Arc<App>>) -> Result<HttpResponse, ApiError> {
     let warnings = warnings.into_iter().flatten();
     match app.writer.status().trouble() {
         None => Ok(ok(&Health {
-            status: "ready",
+            status: READY,
             warnings: warnings.collect(),
         })),
         Some(trouble) => Err(ApiError::NotReady(trouble)),

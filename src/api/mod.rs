@@ -1,14 +1,18 @@
 //! The HTTP API: every route on one screen.
 
+mod bodies;
 mod body;
 mod client;
+mod document;
 mod events;
+mod field;
 mod health;
 mod list;
 mod path;
 mod refusal;
 mod respond;
 mod setup;
+mod told;
 mod tokens;
 mod users;
 mod verify;
@@ -22,9 +26,10 @@ use actix_web::{HttpResponse, Route, guard, web};
 use percent_encoding::percent_decode_str;
 
 use crate::error::ApiError;
+use crate::openapi::Operation;
 
-/// A path, and what answers each method on it. HEAD goes where GET does.
-pub type Resource = (&'static str, Vec<(Method, Route)>);
+/// A path, and for each method on it what answers and what the document says. HEAD goes where GET does.
+pub type Resource = (&'static str, Vec<(Method, Route, &'static Operation)>);
 
 /// Every route, but for `/auth/verify`, which takes every method. Of two patterns that fit a path, the
 /// upper one counts.
@@ -33,18 +38,23 @@ pub fn routes() -> Vec<Resource> {
     use Method as M;
     use web::to;
     vec![
-        ("/healthz",                            vec![(M::GET, to(health::alive))]),
-        ("/readyz",                             vec![(M::GET, to(health::ready))]),
-        ("/api/instance",                       vec![(M::GET, to(setup::instance))]),
-        ("/api/setup",                          vec![(M::POST, to(setup::setup))]),
-        ("/api/users",                          vec![(M::GET, to(users::list)), (M::POST, to(users::create))]),
-        ("/api/users/current",                  vec![(M::GET, to(users::current))]),
-        ("/api/users/{user}",                   vec![(M::PUT, to(users::update)), (M::DELETE, to(users::delete))]),
-        ("/api/users/{user}/approve",           vec![(M::POST, to(users::approve))]),
-        ("/api/users/{user}/reject",            vec![(M::DELETE, to(users::reject))]),
-        ("/api/users/{user}/tokens",            vec![(M::GET, to(tokens::list)), (M::POST, to(tokens::create))]),
-        ("/api/users/{user}/tokens/{token}",    vec![(M::GET, to(tokens::show)), (M::DELETE, to(tokens::delete))]),
-        ("/api/events/audit",                   vec![(M::GET, to(events::list))]),
+        ("/healthz",                            vec![(M::GET, to(health::alive), &told::ALIVE)]),
+        ("/readyz",                             vec![(M::GET, to(health::ready), &told::READY)]),
+        ("/openapi.json",                       vec![(M::GET, to(document::openapi), &told::DOCUMENT)]),
+        ("/api/instance",                       vec![(M::GET, to(setup::instance), &told::INSTANCE)]),
+        ("/api/setup",                          vec![(M::POST, to(setup::setup), &told::SETUP)]),
+        ("/api/users",                          vec![(M::GET, to(users::list), &told::LIST_USERS),
+                                                     (M::POST, to(users::create), &told::CREATE_USER)]),
+        ("/api/users/current",                  vec![(M::GET, to(users::current), &told::CURRENT_USER)]),
+        ("/api/users/{user}",                   vec![(M::PUT, to(users::update), &told::UPDATE_USER),
+                                                     (M::DELETE, to(users::delete), &told::DELETE_USER)]),
+        ("/api/users/{user}/approve",           vec![(M::POST, to(users::approve), &told::APPROVE_USER)]),
+        ("/api/users/{user}/reject",            vec![(M::DELETE, to(users::reject), &told::REJECT_USER)]),
+        ("/api/users/{user}/tokens",            vec![(M::GET, to(tokens::list), &told::LIST_TOKENS),
+                                                     (M::POST, to(tokens::create), &told::CREATE_TOKEN)]),
+        ("/api/users/{user}/tokens/{token}",    vec![(M::GET, to(tokens::show), &told::SHOW_TOKEN),
+                                                     (M::DELETE, to(tokens::delete), &told::DELETE_TOKEN)]),
+        ("/api/events/audit",                   vec![(M::GET, to(events::list), &told::LIST_EVENTS)]),
     ]
 }
 
@@ -55,7 +65,7 @@ pub fn configure(config: &mut web::ServiceConfig) {
     for (path, methods) in routes() {
         let mut allowed = Vec::new();
         let mut answers = Vec::new();
-        for (method, route) in methods {
+        for (method, route, _) in methods {
             allowed.push(method.as_str().to_owned());
             let is_get = method == Method::GET;
             let mut method = guard::Any(guard::Method(method));

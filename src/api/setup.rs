@@ -4,27 +4,36 @@
 use std::sync::Arc;
 
 use actix_web::{HttpResponse, web};
+use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::bodies::first_owner as field;
 use super::body::Body;
-use super::tokens::{generate, lifetime};
+use super::tokens::generate;
 use crate::answer::ok;
 use crate::app::App;
 use crate::change::{self, FirstOwner, NewTokenRequest};
 use crate::error::ApiError;
 use crate::first_start;
+use crate::schema;
 use crate::token::Lifetime;
 
-#[derive(Serialize)]
-struct Instance {
+/// Whether somebody must set this server up.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Instance {
     setup_required: bool,
 }
 
-#[derive(Serialize)]
-struct SetUp<'a> {
+/// The new owner.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "FirstOwner")]
+pub(super) struct SetUp<'a> {
+    #[schemars(schema_with = "schema::user_id")]
     user_id: &'a str,
     email: &'a str,
+    /// Where it was asked for; it stands nowhere else.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::plain_token")]
     personal_access_token: Option<&'a str>,
 }
 
@@ -41,15 +50,17 @@ pub async fn setup(app: web::Data<Arc<App>>, body: Body) -> Result<HttpResponse,
         return Err(ApiError::SetupDone);
     }
     let fields = body.object()?;
-    let email = fields.required_email()?;
-    let name = fields.required_name("name")?;
-    let (plain, token) = match fields.flag("create_pat")? {
+    let email = field::EMAIL.of(&fields)?;
+    let name = field::NAME.of(&fields)?;
+    let (plain, token) = match field::CREATE_PAT.of(&fields)? {
         true => {
             let plain = generate()?;
             let request = NewTokenRequest {
                 hash: plain.hash(),
                 name: first_start::token_name()?,
-                lifetime: lifetime(&fields, "pat_expire_in")?.unwrap_or(Lifetime::ONE_DAY),
+                lifetime: field::PAT_EXPIRE_IN
+                    .of(&fields)?
+                    .unwrap_or(Lifetime::ONE_DAY),
             };
             (Some(plain), Some(request))
         }

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use actix_web::{HttpResponse, web};
+use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::body::{Body, Fields};
+use super::bodies::new_token as field;
+use super::body::Body;
 use super::list::{self, Page};
 use super::path::{TokenPath, UserPath};
 use super::users::find;
@@ -14,8 +16,9 @@ use crate::app::App;
 use crate::change::{self, Actor, NewTokenRequest};
 use crate::error::ApiError;
 use crate::policy::{self, Module, Operation};
+use crate::schema;
 use crate::store::{self, Token};
-use crate::token::{Lifetime, PlainToken};
+use crate::token::PlainToken;
 use crate::user::{Caller, User, UserId};
 use crate::view::TokenView;
 
@@ -67,8 +70,8 @@ pub async fn create(
     body: Body,
 ) -> Result<HttpResponse, ApiError> {
     let fields = body.object()?;
-    let name = fields.required_name("name")?;
-    let lifetime = lifetime(&fields, "expires_in")?.ok_or_else(|| not_days("expires_in"))?;
+    let name = field::NAME.of(&fields)?;
+    let lifetime = field::EXPIRES_IN.of(&fields)?;
     reach(&caller, &app, &id, Operation::Create)?;
     let plain = generate()?;
     let request = NewTokenRequest {
@@ -100,25 +103,12 @@ pub async fn delete(
     Ok(empty_object())
 }
 
-/// A number of days in a field; `None` where it is absent.
-pub(super) fn lifetime(fields: &Fields, name: &str) -> Result<Option<Lifetime>, ApiError> {
-    let Some(value) = fields.get(name) else {
-        return Ok(None);
-    };
-    let days = value.as_i64().and_then(Lifetime::days);
-    days.map(Some).ok_or_else(|| not_days(name))
-}
-
 /// A new token; the error is logged.
 pub(super) fn generate() -> Result<PlainToken, ApiError> {
     PlainToken::generate().map_err(|error| {
         log::error!("the operating system gives no randomness: {error}");
         ApiError::Internal
     })
-}
-
-fn not_days(name: &str) -> ApiError {
-    ApiError::Invalid(format!("{name} must be a whole number of days from 1 to 365").into())
 }
 
 /// Permission, then the user, then the target rule.
@@ -134,8 +124,11 @@ fn reach(
     Ok(target)
 }
 
-#[derive(Serialize)]
-struct Generated<'a> {
+/// A new token. The plain one stands nowhere else.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "GeneratedToken")]
+pub(super) struct Generated<'a> {
+    #[schemars(schema_with = "schema::plain_token")]
     plain_token: &'a str,
     personal_access_token: TokenView<'a>,
 }

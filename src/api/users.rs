@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use super::body::{Body, invalid_text};
+use super::bodies::{new_user, user_update};
+use super::body::Body;
+use super::field::invalid_text;
 use super::list::{self, Page};
 use super::path::UserPath;
 use crate::answer::{empty_object, ok};
@@ -12,7 +14,7 @@ use crate::app::App;
 use crate::change::{self, Actor, NewUserRequest, UserUpdate};
 use crate::error::ApiError;
 use crate::policy::{self, Denied, Module, Operation};
-use crate::user::{Caller, Name, Role, TextFault, User, UserId, parse_groups};
+use crate::user::{Caller, Name, TextFault, User, UserId, parse_groups};
 use crate::view::UserView;
 
 const PAGE: usize = 256;
@@ -55,16 +57,12 @@ pub async fn create(
     body: Body,
 ) -> Result<HttpResponse, ApiError> {
     let fields = body.object()?;
-    let is_service = fields.flag("is_service_user")?;
-    let auto_groups = fields.strings("auto_groups")?.unwrap_or_default();
-    for field in ["name", "email", "id", "issuer"] {
-        fields.text(field)?;
+    let is_service = new_user::IS_SERVICE_USER.of(&fields)?;
+    let auto_groups = new_user::GROUPS.of(&fields)?;
+    for field in new_user::TEXTS {
+        field.of(&fields)?;
     }
-    let role = role(fields.text("role")?)?;
-    if role == Role::Owner {
-        let message = "the role owner is given by transfer only: put it on another user";
-        return Err(ApiError::Invalid(message.into()));
-    }
+    let role = new_user::ROLE.of(&fields)?;
     policy::permit(&caller.user, Module::Users, Operation::Create)?;
     let auto_groups = groups(&auto_groups)?;
     let request = if is_service {
@@ -74,15 +72,15 @@ pub async fn create(
             role,
             auto_groups,
             is_service,
-            name: fields.name("name")?,
+            name: new_user::ANY_NAME.of(&fields)?,
             email: Name::empty(),
         }
     } else {
         NewUserRequest {
-            issuer: issuer(&app, fields.text("issuer")?)?,
-            name: fields.required_name("name")?,
-            email: fields.required_email()?,
-            id: fields.text("id")?.map(new_user_id).transpose()?,
+            issuer: issuer(&app, new_user::ISSUER.of(&fields)?)?,
+            name: new_user::NAME.of(&fields)?,
+            email: new_user::EMAIL.of(&fields)?,
+            id: new_user::ID.of(&fields)?,
             role,
             auto_groups,
             is_service,
@@ -103,12 +101,10 @@ pub async fn update(
 ) -> Result<HttpResponse, ApiError> {
     let target = find(&app, &id)?;
     let fields = body.object()?;
-    let auto_groups = fields
-        .strings("auto_groups")?
-        .ok_or(ApiError::BadRequest("auto_groups is missing".into()))?;
+    let auto_groups = user_update::GROUPS.of(&fields)?;
     // A real client leaves it out to unblock.
-    let is_blocked = fields.flag("is_blocked")?;
-    let role = role(fields.text("role")?)?;
+    let is_blocked = user_update::IS_BLOCKED.of(&fields)?;
+    let role = user_update::ROLE.of(&fields)?;
     policy::permit(&caller.user, Module::Users, Operation::Update)?;
     policy::change_user(&caller.user, &target, role, is_blocked)?;
     let auto_groups = groups(&auto_groups)?;
@@ -179,23 +175,11 @@ pub(super) fn find(app: &App, id: &UserId) -> Result<Arc<User>, ApiError> {
     app.index.user_by_id(id).ok_or(ApiError::NotFound("user"))
 }
 
-fn role(text: Option<&str>) -> Result<Role, ApiError> {
-    let text = text.ok_or(ApiError::Invalid("role is missing".into()))?;
-    Role::parse(text).ok_or_else(|| {
-        let known = Role::ALL.map(Role::as_str).join(", ");
-        ApiError::Invalid(format!("role must be one of {known}").into())
-    })
-}
-
 fn groups(ids: &[&str]) -> Result<Box<[Box<str>]>, ApiError> {
     parse_groups(ids.iter().copied()).map_err(|fault| match fault {
         TextFault::TooMany => invalid_text("auto_groups", fault),
         fault => invalid_text("a group id in auto_groups", fault),
     })
-}
-
-fn new_user_id(text: &str) -> Result<UserId, ApiError> {
-    UserId::parse_new(text).map_err(|fault| invalid_text("id", fault))
 }
 
 /// The issuer whose JWTs a new human is: the first one, unless it is named; none where none is

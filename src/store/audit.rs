@@ -79,6 +79,11 @@ impl Activity {
             .map_or("", |(_, code, _)| code)
     }
 
+    /// Every code.
+    pub fn codes() -> impl Iterator<Item = &'static str> {
+        Self::TABLE.into_iter().map(|(_, code, _)| code)
+    }
+
     /// The text for people that belongs to a code; the code itself for one of a newer release.
     pub fn text_of(code: &str) -> &str {
         Self::TABLE

@@ -31,7 +31,7 @@ fn every_error_of_every_route_and_method_is_json_with_a_request_id() {
     let mut connection = Connection::open(server.address);
     for (pattern, handled) in routes() {
         let path = fill(pattern);
-        let handled: Vec<_> = handled.iter().map(|(method, _)| method.as_str()).collect();
+        let handled: Vec<_> = handled.iter().map(|(method, ..)| method.as_str()).collect();
         for method in [
             "GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "BREW",
         ] {
@@ -276,7 +276,7 @@ fn head_is_get_without_the_body() {
     let mut connection = Connection::open(server.address);
     for (pattern, methods) in routes() {
         let path = fill(pattern).replace("nobody", &server.owner_id);
-        let has_get = methods.iter().any(|(method, _)| method == "GET");
+        let has_get = methods.iter().any(|(method, ..)| method == "GET");
         let head = request(&server, "HEAD", &path, "", b"");
         let head = ask(&server, &mut connection, &head);
         let get = server.owner.get(&path);

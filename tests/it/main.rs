@@ -58,6 +58,8 @@ mod jwt_told;
 mod jwt_trouble;
 mod layers;
 mod limits;
+mod openapi;
+mod openapi_bodies;
 mod operations;
 mod permissions;
 mod proxies;
