@@ -10,13 +10,8 @@ needs an order. The last line is "N passed, M failed"; the exit code is 0 where 
 """
 
 import os
-import secrets
-import subprocess
 import sys
-import tempfile
-import threading
 import traceback
-import zlib
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -29,75 +24,14 @@ from netbird.exceptions import (
 )
 from netbird.models import TokenCreate, User, UserCreate, UserUpdate
 
-BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-READY = "ready on http://"
+from server import Binary, new_token
+
 NEVER = "0001-01-01T00:00:00Z"
 SCHEMES = ("Token", "Bearer")
 
 
-def new_token():
-    """A well-formed token as anybody can make one: 30 characters and their CRC-32 in base62."""
-    secret = "".join(secrets.choice(BASE62) for _ in range(30))
-    rest, checksum = zlib.crc32(secret.encode()), ""
-    for _ in range(6):
-        rest, digit = divmod(rest, 62)
-        checksum = BASE62[digit] + checksum
-    return f"nbp_{secret}{checksum}"
-
-
-class Server:
-    """The binary on a free port with a folder of its own, for the length of a with block."""
-
-    def __init__(self, binary, *arguments):
-        self.command = [binary, "serve", *arguments]
-        self.token = new_token()
-
-    def __enter__(self):
-        self.folder = tempfile.TemporaryDirectory(prefix="netbird-auth-")
-        folder = Path(self.folder.name)
-        token_file = folder / "first-token"
-        token_file.write_text(self.token + "\n")
-        others = {k: v for k, v in os.environ.items() if not k.startswith("NETBIRD_AUTH_")}
-        self.process = subprocess.Popen(
-            self.command,
-            cwd=folder,
-            env={
-                **others,
-                "XDG_CONFIG_HOME": str(folder / "no-config"),
-                "NETBIRD_AUTH_SERVER__LISTEN": "127.0.0.1:0",
-                "NETBIRD_AUTH_DATABASE__PATH": str(folder / "test.db"),
-                "NETBIRD_AUTH_BOOTSTRAP__TOKEN_FILE": str(token_file),
-            },
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        self.log, self.url, ready = [], None, threading.Event()
-
-        def follow():
-            # Reads on to the end, or a full pipe would stop the server.
-            for line in self.process.stderr:
-                self.log.append(line)
-                if READY in line:
-                    self.url = "http://" + line.split(READY)[1].split()[0]
-                    ready.set()
-            ready.set()
-
-        self.reader = threading.Thread(target=follow)
-        self.reader.start()
-        ready.wait(timeout=30)
-        if self.url is None:
-            self.process.kill()
-            raise RuntimeError("the server did not start:\n" + "".join(self.log))
-        return self
-
-    def __exit__(self, *_):
-        self.process.terminate()
-        code = self.process.wait(timeout=15)
-        self.reader.join()
-        self.folder.cleanup()
-        assert code == 0, f"the server ended with {code}:\n" + "".join(self.log)
-        assert self.token not in "".join(self.log), "a token is in the log"
+class Server(Binary):
+    """With clients for it."""
 
     def client(self, token=None, scheme="Token"):
         return APIClient(host=self.url, api_token=token or self.token, auth_scheme=scheme)

@@ -143,7 +143,7 @@ pub const VERIFY: Operation = Operation {
         header(
             "X-Forwarded-Host",
             "Its host, with or without a port.",
-            || of(json!({ "type": "string", "minLength": 1, "examples": ["grafana.home.arpa"] })),
+            || of(json!({ "type": "string", "pattern": HOST, "examples": ["grafana.home.arpa"] })),
         ),
         header(
             "X-Forwarded-Uri",
@@ -165,6 +165,10 @@ pub const VERIFY: Operation = Operation {
     refusals: &[],
     links: &[],
 };
+
+/// A name or an address, and maybe a port.
+const HOST: &str =
+    r"^(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z_-]{1,63}(\.[0-9A-Za-z_-]{1,63})*\.?)(:[0-9]+)?$";
 
 const fn header(name: &'static str, about: &'static str, schema: fn() -> Schema) -> Parameter {
     Parameter {
