@@ -137,7 +137,11 @@ impl Link {
 }
 
 fn refusal(status: StatusCode, about: &str) -> Value {
-    let mut headers = Map::from_iter([request_id()]);
+    let mut headers = Map::new();
+    // A head that can't be read whole is no request yet, and has no id.
+    if status != StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE {
+        headers.extend([request_id()]);
+    }
     let more = match status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Some("WWW-Authenticate"),
         StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => Some("Retry-After"),

@@ -31,14 +31,13 @@ failure_burst = 1000000
 [[forward_auth.rule]]
 host = "app.home.arpa"
 """
-SOME = 100
 
 
-def populate(server):
-    """Users to change and delete, and some who wait for somebody's approval."""
+def populate(server, count):
+    """Users to change and delete, and as many who wait for somebody's approval."""
     with requests.Session() as owner:
         owner.headers["Authorization"] = f"Token {server.token}"
-        for number in range(SOME):
+        for number in range(count):
             machine = {"role": "user", "is_service_user": True, "name": f"machine {number}"}
             owner.post(server.url + "/api/users", json=machine).raise_for_status()
             human = {"role": "user", "name": "human", "email": f"human-{number}@home.arpa"}
@@ -72,7 +71,7 @@ def run(server, examples, seed, *arguments):
 
 def main(binary, examples=EXAMPLES, seed=SEED):
     with Binary(binary, configuration=CONFIGURATION) as server:
-        populate(server)
+        populate(server, examples)
         passed, answers = run(server, examples, seed)
     # The one route that works but once, and not where there is an owner.
     with Binary(binary, "--no-bootstrap", configuration=CONFIGURATION) as server:

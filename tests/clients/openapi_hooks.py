@@ -13,8 +13,9 @@ from schemathesis.generation import GenerationMode
 
 ANSWERS = defaultdict(Counter)
 # Dictionaries, since they keep their order: the same seed then meets the same users.
-USERS, PENDING, TOKENS = {}, {}, {}
-APPROVAL = ("/api/users/{user}/approve", "/api/users/{user}/reject")
+USERS, TOKENS = {}, {}
+# Those who are pending, for each of the two that end it.
+PENDING = {"/api/users/{user}/approve": {}, "/api/users/{user}/reject": {}}
 
 
 def is_good(case, location):
@@ -31,7 +32,8 @@ def after_load_schema(context, schema):
     answer = requests.get(base + "/api/users", headers=head, timeout=30)
     for user in answer.json() if answer.ok else []:
         if user["pending_approval"]:
-            PENDING[user["id"]] = None
+            fewest = min(PENDING.values(), key=len)
+            fewest[user["id"]] = None
         elif user["is_service_user"]:
             USERS[user["id"]] = None
 
@@ -51,8 +53,8 @@ def before_call(context, case, kwargs):
             if "token" in case.path_parameters and TOKENS:
                 user, token = pick(TOKENS, choice)
                 case.path_parameters.update(user=user, token=token)
-            elif path in APPROVAL and PENDING:
-                case.path_parameters["user"] = pick(PENDING, choice)
+            elif PENDING.get(path):
+                case.path_parameters["user"] = pick(PENDING[path], choice)
             elif USERS:
                 case.path_parameters["user"] = pick(USERS, choice)
     if is_good(case, ParameterLocation.HEADER) and case.operation.path == "/auth/verify":
@@ -100,8 +102,8 @@ def after_call(context, case, response):
                 del TOKENS[key]
         case ("DELETE", "/api/users/{user}/tokens/{token}"):
             TOKENS.pop((case_user(case), case.path_parameters["token"]), None)
-        case (_, path) if path in APPROVAL:
-            PENDING.pop(case_user(case), None)
+        case (_, path) if path in PENDING:
+            PENDING[path].pop(case_user(case), None)
 
 
 def case_user(case):

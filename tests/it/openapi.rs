@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use netbird_auth::api::routes;
 use serde_json::{Value, json};
 
-use crate::support::{Crowd, Response, Server, VERIFY, original};
+use crate::support::{Crowd, Response, Server, VERIFY, eventually, fresh_token, original};
 
 /// The document, and what it says.
 pub struct Document(pub Value);
@@ -220,6 +220,37 @@ fn the_answers_are_as_the_document_says() {
     }
     let expected = [200, 400, 401, 403, 404, 409, 412, 422];
     assert_eq!(statuses, expected.into());
+}
+
+#[test]
+fn what_is_too_much_is_told() {
+    let server = Server::start_with(&[
+        ("LIMITS__FAILURE_BURST", "1"),
+        ("LIMITS__FAILURES_PER_SECOND", "1"),
+        ("LIMITS__BODY_TIMEOUT", "1"),
+    ]);
+    let told = Document::of(&server);
+    let (route, owner) = ("/api/users", &server.owner);
+    let long = format!("{route}?{}", "q".repeat(9000));
+    let large = [("X-Large", &*"x".repeat(20_000))];
+    let unsent = [("Content-Length", "9")];
+    let body = vec![b' '; 100_000];
+    let stranger = server.client(&fresh_token());
+    // Each second brings one more.
+    let limited = eventually("a source is told to wait", || {
+        let answer = stranger.send("POST", route, &[], b"");
+        (answer.status != 401).then_some(answer)
+    });
+    for (status, answer) in [
+        (408, owner.send("POST", route, &unsent, b"")),
+        (413, owner.send("POST", route, &[], &body)),
+        (414, owner.send("POST", &long, &[], b"")),
+        (429, limited),
+        (431, owner.send("POST", route, &large, b"")),
+    ] {
+        assert_eq!(answer.status, status);
+        told.assert_tells("POST", route, &answer);
+    }
 }
 
 #[test]

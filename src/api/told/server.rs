@@ -167,7 +167,8 @@ pub const VERIFY: Operation = Operation {
 };
 
 /// A name or an address, and maybe a port.
-const HOST: &str = r"^(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z_-]{1,63}(\.[0-9A-Za-z_-]{1,63})*\.?)(:[0-9]+)?$";
+const HOST: &str =
+    r"^(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z_-]{1,63}(\.[0-9A-Za-z_-]{1,63})*\.?)(:[0-9]+)?$";
 
 const fn header(name: &'static str, about: &'static str, schema: fn() -> Schema) -> Parameter {
     Parameter {
