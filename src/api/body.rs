@@ -17,7 +17,8 @@ use crate::app::App;
 use crate::connection::Watch;
 use crate::error::ApiError;
 use crate::json;
-use crate::user::{Name, TextFault};
+use crate::token::Lifetime;
+use crate::user::{Name, Role, TextFault};
 
 /// A body that was read whole and not looked at. The Content-Type does not matter.
 pub struct Body(Bytes);
@@ -55,7 +56,7 @@ impl FromRequest for Body {
 impl Body {
     /// The JSON object in it.
     pub fn object(&self) -> Result<Fields, ApiError> {
-        Ok(Fields(json::parse_object(&self.0)?))
+        Fields::parse(&self.0)
     }
 }
 
@@ -63,12 +64,23 @@ impl Body {
 pub struct Fields(Map<String, Value>);
 
 impl Fields {
+    /// The JSON object in a body.
+    ///
+    /// # Errors
+    /// 400 for anything else.
+    pub fn parse(body: &[u8]) -> Result<Self, ApiError> {
+        Ok(Self(json::parse_object(body)?))
+    }
+
     /// The field, unless it is absent or `null`.
     pub fn get(&self, name: &str) -> Option<&Value> {
         self.0.get(name).filter(|value| !value.is_null())
     }
 
     /// A string.
+    ///
+    /// # Errors
+    /// 400 for another type.
     pub fn text(&self, name: &str) -> Result<Option<&str>, ApiError> {
         let Some(value) = self.get(name) else {
             return Ok(None);
@@ -80,6 +92,9 @@ impl Fields {
     }
 
     /// A boolean; absent is false.
+    ///
+    /// # Errors
+    /// 400 for another type.
     pub fn flag(&self, name: &str) -> Result<bool, ApiError> {
         let value = self.get(name).unwrap_or(&Value::Bool(false));
         value
@@ -88,24 +103,61 @@ impl Fields {
     }
 
     /// A string that may be empty, absent being empty.
+    ///
+    /// # Errors
+    /// 400 for another type, 422 for a text that is no name.
     pub fn name(&self, field: &str) -> Result<Name, ApiError> {
         let text = self.text(field)?.unwrap_or_default();
         Name::parse(text).map_err(|fault| invalid_text(field, fault))
     }
 
     /// A string that must be there and say something.
+    ///
+    /// # Errors
+    /// 400 for another type, 422 for a text that is no name.
     pub fn required_name(&self, field: &str) -> Result<Name, ApiError> {
         let text = self.text(field)?.unwrap_or_default();
         Name::parse_non_empty(text).map_err(|fault| invalid_text(field, fault))
     }
 
     /// An e-mail address, which must be there: something, `@`, something.
+    ///
+    /// # Errors
+    /// 400 for another type, 422 for a text that is no address.
     pub fn required_email(&self) -> Result<Name, ApiError> {
         let text = self.text("email")?.unwrap_or_default();
         Name::parse_email(text).map_err(|fault| invalid_text("email", fault))
     }
 
+    /// A role, which must be there.
+    ///
+    /// # Errors
+    /// 400 for what is no string, 422 for what is no role.
+    pub fn role(&self) -> Result<Role, ApiError> {
+        let text = self.text("role")?;
+        let text = text.ok_or(ApiError::Invalid("role is missing".into()))?;
+        Role::parse(text).ok_or_else(|| {
+            let known = Role::ALL.map(Role::as_str).join(", ");
+            ApiError::Invalid(format!("role must be one of {known}").into())
+        })
+    }
+
+    /// A number of days; `None` where it is absent.
+    ///
+    /// # Errors
+    /// 422 for what is no such number.
+    pub fn lifetime(&self, name: &str) -> Result<Option<Lifetime>, ApiError> {
+        let Some(value) = self.get(name) else {
+            return Ok(None);
+        };
+        let days = value.as_i64().and_then(Lifetime::days);
+        days.map(Some).ok_or_else(|| not_days(name))
+    }
+
     /// A list of strings; `None` where it is absent.
+    ///
+    /// # Errors
+    /// 400 for another type.
     pub fn strings(&self, name: &str) -> Result<Option<Vec<&str>>, ApiError> {
         let Some(value) = self.get(name) else {
             return Ok(None);
@@ -121,6 +173,11 @@ impl Fields {
 /// 422 for a text that can't be what it should.
 pub fn invalid_text(field: &str, fault: TextFault) -> ApiError {
     ApiError::Invalid(format!("{field} {fault}").into())
+}
+
+/// 422 for what is no number of days.
+pub(super) fn not_days(name: &str) -> ApiError {
+    ApiError::Invalid(format!("{name} must be a whole number of days from 1 to 365").into())
 }
 
 fn wrong_type(name: &str, expected: &str) -> ApiError {

@@ -13,8 +13,12 @@ mod tokens;
 mod users;
 mod verify;
 
+pub use body::Fields;
+pub use client::forwarded_for;
+pub use path::decode_segment;
 pub use refusal::{refused, sum_up};
 pub use respond::respond;
+pub use verify::original;
 
 use actix_web::guard::GuardContext;
 use actix_web::http::Method;

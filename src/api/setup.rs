@@ -7,7 +7,7 @@ use actix_web::{HttpResponse, web};
 use serde::Serialize;
 
 use super::body::Body;
-use super::tokens::{generate, lifetime};
+use super::tokens::generate;
 use crate::answer::ok;
 use crate::app::App;
 use crate::change::{self, FirstOwner, NewTokenRequest};
@@ -49,7 +49,9 @@ pub async fn setup(app: web::Data<Arc<App>>, body: Body) -> Result<HttpResponse,
             let request = NewTokenRequest {
                 hash: plain.hash(),
                 name: first_start::token_name()?,
-                lifetime: lifetime(&fields, "pat_expire_in")?.unwrap_or(Lifetime::ONE_DAY),
+                lifetime: fields
+                    .lifetime("pat_expire_in")?
+                    .unwrap_or(Lifetime::ONE_DAY),
             };
             (Some(plain), Some(request))
         }

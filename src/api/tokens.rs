@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix_web::{HttpResponse, web};
 use serde::Serialize;
 
-use super::body::{Body, Fields};
+use super::body::{Body, not_days};
 use super::list::{self, Page};
 use super::path::{TokenPath, UserPath};
 use super::users::find;
@@ -15,7 +15,7 @@ use crate::change::{self, Actor, NewTokenRequest};
 use crate::error::ApiError;
 use crate::policy::{self, Module, Operation};
 use crate::store::{self, Token};
-use crate::token::{Lifetime, PlainToken};
+use crate::token::PlainToken;
 use crate::user::{Caller, User, UserId};
 use crate::view::TokenView;
 
@@ -68,7 +68,9 @@ pub async fn create(
 ) -> Result<HttpResponse, ApiError> {
     let fields = body.object()?;
     let name = fields.required_name("name")?;
-    let lifetime = lifetime(&fields, "expires_in")?.ok_or_else(|| not_days("expires_in"))?;
+    let lifetime = fields
+        .lifetime("expires_in")?
+        .ok_or_else(|| not_days("expires_in"))?;
     reach(&caller, &app, &id, Operation::Create)?;
     let plain = generate()?;
     let request = NewTokenRequest {
@@ -100,25 +102,12 @@ pub async fn delete(
     Ok(empty_object())
 }
 
-/// A number of days in a field; `None` where it is absent.
-pub(super) fn lifetime(fields: &Fields, name: &str) -> Result<Option<Lifetime>, ApiError> {
-    let Some(value) = fields.get(name) else {
-        return Ok(None);
-    };
-    let days = value.as_i64().and_then(Lifetime::days);
-    days.map(Some).ok_or_else(|| not_days(name))
-}
-
 /// A new token; the error is logged.
 pub(super) fn generate() -> Result<PlainToken, ApiError> {
     PlainToken::generate().map_err(|error| {
         log::error!("the operating system gives no randomness: {error}");
         ApiError::Internal
     })
-}
-
-fn not_days(name: &str) -> ApiError {
-    ApiError::Invalid(format!("{name} must be a whole number of days from 1 to 365").into())
 }
 
 /// Permission, then the user, then the target rule.

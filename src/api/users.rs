@@ -60,7 +60,7 @@ pub async fn create(
     for field in ["name", "email", "id", "issuer"] {
         fields.text(field)?;
     }
-    let role = role(fields.text("role")?)?;
+    let role = fields.role()?;
     if role == Role::Owner {
         let message = "the role owner is given by transfer only: put it on another user";
         return Err(ApiError::Invalid(message.into()));
@@ -108,7 +108,7 @@ pub async fn update(
         .ok_or(ApiError::BadRequest("auto_groups is missing".into()))?;
     // A real client leaves it out to unblock.
     let is_blocked = fields.flag("is_blocked")?;
-    let role = role(fields.text("role")?)?;
+    let role = fields.role()?;
     policy::permit(&caller.user, Module::Users, Operation::Update)?;
     policy::change_user(&caller.user, &target, role, is_blocked)?;
     let auto_groups = groups(&auto_groups)?;
@@ -177,14 +177,6 @@ fn changed(app: &App, mut user: User) -> User {
 /// The user of a path, from memory.
 pub(super) fn find(app: &App, id: &UserId) -> Result<Arc<User>, ApiError> {
     app.index.user_by_id(id).ok_or(ApiError::NotFound("user"))
-}
-
-fn role(text: Option<&str>) -> Result<Role, ApiError> {
-    let text = text.ok_or(ApiError::Invalid("role is missing".into()))?;
-    Role::parse(text).ok_or_else(|| {
-        let known = Role::ALL.map(Role::as_str).join(", ");
-        ApiError::Invalid(format!("role must be one of {known}").into())
-    })
 }
 
 fn groups(ids: &[&str]) -> Result<Box<[Box<str>]>, ApiError> {
