@@ -1,5 +1,7 @@
 //! What the bodies of requests may hold.
 
+#![allow(missing_docs, reason = "each says what it is, for the document")]
+
 use super::field::{
     AllGroups, AnyName, AnyRole, Days, Email, Field, Flag, Groups, NewId, NewRole, SomeDays,
     SomeName, Text,

@@ -54,7 +54,7 @@ impl FromRequest for Body {
 impl Body {
     /// The JSON object in it.
     pub fn object(&self) -> Result<Fields, ApiError> {
-        Ok(Fields(json::parse_object(&self.0)?))
+        Fields::parse(&self.0)
     }
 }
 
@@ -62,6 +62,14 @@ impl Body {
 pub struct Fields(Map<String, Value>);
 
 impl Fields {
+    /// The JSON object in a body.
+    ///
+    /// # Errors
+    /// 400 for anything else.
+    pub fn parse(body: &[u8]) -> Result<Self, ApiError> {
+        Ok(Self(json::parse_object(body)?))
+    }
+
     /// The field, unless it is absent or `null`.
     pub fn get(&self, name: &str) -> Option<&Value> {
         self.0.get(name).filter(|value| !value.is_null())

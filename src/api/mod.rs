@@ -1,11 +1,11 @@
 //! The HTTP API: every route on one screen.
 
-mod bodies;
+pub mod bodies;
 mod body;
 mod client;
 mod document;
 mod events;
-mod field;
+pub mod field;
 mod health;
 mod list;
 mod path;
@@ -17,8 +17,12 @@ mod tokens;
 mod users;
 mod verify;
 
+pub use body::Fields;
+pub use client::forwarded_for;
+pub use path::decode_segment;
 pub use refusal::{refused, sum_up};
 pub use respond::respond;
+pub use verify::original;
 
 use actix_web::guard::GuardContext;
 use actix_web::http::Method;

@@ -46,16 +46,18 @@ impl FromRequest for TokenPath {
 
 fn segment(request: &HttpRequest, number: usize) -> Result<String, ApiError> {
     let raw = request.uri().path().split('/').nth(number);
-    raw.and_then(decode).ok_or_else(|| {
+    raw.and_then(decode_segment).ok_or_else(|| {
         ApiError::BadRequest(
             "the path is not valid percent-encoded UTF-8 without control characters".into(),
         )
     })
 }
 
+/// The text of one segment of a raw path.
+///
 /// `None` where a `%` is not followed by two hexadecimal digits, the bytes are no UTF-8, or there
 /// are control characters, which no id has.
-fn decode(raw: &str) -> Option<String> {
+pub fn decode_segment(raw: &str) -> Option<String> {
     let mut parts = raw.split('%');
     parts.next();
     for part in parts {
@@ -99,7 +101,7 @@ mod tests {
             ("100%", None),
         ];
         for (raw, expected) in table {
-            assert_eq!(decode(raw).as_deref(), expected, "{raw}");
+            assert_eq!(decode_segment(raw).as_deref(), expected, "{raw}");
         }
     }
 
@@ -109,7 +111,7 @@ mod tests {
             let encoded: String = id.bytes().map(|byte| {
                 if every || !byte.is_ascii_alphanumeric() { format!("%{byte:02X}") } else { char::from(byte).to_string() }
             }).collect();
-            prop_assert_eq!(decode(&encoded), Some(id));
+            prop_assert_eq!(decode_segment(&encoded), Some(id));
         }
     }
 }

@@ -87,7 +87,10 @@ static HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 static URI: HeaderName = HeaderName::from_static("x-forwarded-uri");
 
 /// From four headers and nothing else: a proxy relays the client's copy of what it does not set.
-fn original(headers: &HeaderMap) -> Result<Original, OriginalFault> {
+///
+/// # Errors
+/// A header that does not stand there once, or that can't be understood.
+pub fn original(headers: &HeaderMap) -> Result<Original, OriginalFault> {
     let once = |header: &HeaderName, name| {
         let mut values = headers.get_all(header);
         match (values.next(), values.next()) {

@@ -80,11 +80,25 @@ pub fn load_again(file: &Path, environment: &Environment) -> Result<Loaded, Conf
 }
 
 fn read_found(found: location::Found, environment: &Environment) -> Result<Loaded, ConfigError> {
-    let file = reader::File::parse(&found.path, &found.bytes)?;
+    read_bytes(&found.path, &found.bytes, environment)
+}
+
+/// Reads the settings from what stands in a file, and from no other place: the path is for messages, and
+/// what relative paths begin at.
+///
+/// # Errors
+/// As [`load`].
+pub fn read_bytes(
+    path: &Path,
+    bytes: &[u8],
+    environment: &Environment,
+) -> Result<Loaded, ConfigError> {
+    environment.check()?;
+    let file = reader::File::parse(path, bytes)?;
     let (config, warnings) = read(Reader::new(Some(file), environment))?;
     Ok(Loaded {
         config,
-        file: Some(found.path),
+        file: Some(path.to_owned()),
         warnings,
     })
 }

@@ -37,6 +37,7 @@ mod failures;
 mod first_start;
 mod follow;
 mod framing;
+mod fuzz_seeds;
 mod headers;
 mod index;
 mod jwt_checks;

@@ -33,6 +33,9 @@ pub trait Kind {
     /// Whether it must be there. `null` is as good as absent.
     const REQUIRED: bool;
     /// Reads it; `None` where it is absent or `null`.
+    ///
+    /// # Errors
+    /// 400 or 422, with the member's name.
     fn read<'a>(name: &str, value: Option<&'a Value>) -> Result<Self::Read<'a>, ApiError>;
     /// Tells of it.
     fn schema() -> Schema;
@@ -46,6 +49,9 @@ impl<K: Kind> Field<K> {
     }
 
     /// The member of an object.
+    ///
+    /// # Errors
+    /// As [`Kind::read`].
     pub fn of<'a>(&self, fields: &'a Fields) -> Result<K::Read<'a>, ApiError> {
         K::read(self.name, fields.get(self.name))
     }

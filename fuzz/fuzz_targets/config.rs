@@ -1,0 +1,5 @@
+//! See `netbird_auth_fuzz::config`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| netbird_auth_fuzz::config::run(data));

@@ -1,0 +1,5 @@
+//! See `netbird_auth_fuzz::jwt`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| netbird_auth_fuzz::jwt::run(data));
