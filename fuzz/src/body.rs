@@ -7,6 +7,7 @@ use netbird_auth::error::ApiError;
 use netbird_auth::json::{JsonFault, parse_object};
 use netbird_auth::token::Lifetime;
 use netbird_auth::user::{MOST_GROUPS, Name, Role, parse_groups};
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
 /// A body.
@@ -30,6 +31,8 @@ fn strictly(data: &[u8]) {
         Ok(object) => {
             let value = Value::Object(object);
             assert_eq!(known.ok().as_ref(), Some(&value));
+            let Members(all) = serde_json::from_slice(data).unwrap();
+            assert_eq!(all, members(&value), "a name stands twice");
             // What it was read as is clean too. Numbers with a fraction may lose their last bit on the way.
             let text = serde_json::to_vec(&value).unwrap();
             let again = parse_object(&text).map(Value::Object);
@@ -40,6 +43,69 @@ fn strictly(data: &[u8]) {
         Err(JsonFault::Syntax) => assert!(known.is_err()),
         // Whatever follows the second name is not looked at.
         Err(JsonFault::DuplicateName) => {}
+    }
+}
+
+/// How many names stand in a text, those that stand there twice counted twice.
+struct Members(usize);
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
+        reader.deserialize_any(Members(0))
+    }
+}
+
+impl<'de> Visitor<'de> for Members {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut items: A) -> Result<Self, A::Error> {
+        while let Some(Members(below)) = items.next_element()? {
+            self.0 += below;
+        }
+        Ok(self)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut items: A) -> Result<Self, A::Error> {
+        while let Some((_, Members(below))) = items.next_entry::<IgnoredAny, Members>()? {
+            self.0 += below + 1;
+        }
+        Ok(self)
+    }
+}
+
+fn members(value: &Value) -> usize {
+    match value {
+        Value::Object(object) => object.values().map(|value| members(value) + 1).sum(),
+        Value::Array(items) => items.iter().map(members).sum(),
+        _ => 0,
     }
 }
 

@@ -74,6 +74,7 @@ mod restore_killed;
 mod restore_refused;
 mod secrecy;
 mod secrecy_many;
+mod secrecy_panics;
 mod setup;
 mod stalled;
 mod stop;

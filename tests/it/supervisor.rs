@@ -7,7 +7,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::support::{Command, Server, fresh_token, netbird_auth, only_line};
+use crate::support::{Command, Server, ended_with_input, fresh_token, netbird_auth, only_line};
 
 /// `serve`, with a socket as the first one that is handed over.
 pub fn with_socket(folder: &std::path::Path, count: u32, socket: OwnedFd) -> Command {
@@ -54,12 +54,7 @@ fn what_can_not_be_served_is_refused_with_the_next_step() {
         (2, socket(), "leave one ListenStream="),
         (1, local.into(), "can't be served"),
     ] {
-        let mut command = with_socket(folder.path(), count, socket);
-        let output = command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .output()
-            .unwrap();
+        let output = ended_with_input(with_socket(folder.path(), count, socket));
         assert_eq!(output.status.code(), Some(1));
         let line = only_line(&output);
         assert!(line.contains(words), "{line}");

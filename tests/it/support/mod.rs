@@ -59,8 +59,14 @@ pub const SOON: Duration = Duration::from_secs(2);
 /// Runs a command that must end by itself, and soon.
 #[track_caller]
 pub fn ended(mut command: Command) -> Output {
+    command.stdin(Stdio::null());
+    ended_with_input(command)
+}
+
+/// As [`ended`], with the command's own standard input.
+#[track_caller]
+pub fn ended_with_input(mut command: Command) -> Output {
     let child = command
-        .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
