@@ -177,6 +177,8 @@ impl ConfigCommand {
                 config.compat.netbird_messages.to_string(),
             ),
         ]))?;
+        let open = tls.zip(certificate.as_ref());
+        let open = open.and_then(|(files, certificate)| certificate.warning(files));
         if let Some(certificate) = certificate {
             let described = fields(&[
                 ("certificate", or_dash(&certificate.names.join(", "))),
@@ -189,7 +191,7 @@ impl ConfigCommand {
         for issuer in set.iter() {
             output::print(&describe(issuer))?;
         }
-        for warning in warnings.iter().chain(&skipped).chain(&unused) {
+        for warning in warnings.iter().chain(&skipped).chain(&unused).chain(&open) {
             output::tell(warning);
         }
         output::tell("the configuration is valid");

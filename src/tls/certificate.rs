@@ -1,6 +1,8 @@
 //! A certificate with its key, read and found to belong together.
 
+use std::fs;
 use std::net::IpAddr;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -52,7 +54,8 @@ pub enum TlsFault {
 /// What a client is shown.
 pub struct Certificate {
     key: Arc<CertifiedKey>,
-    /// The names that it is for, as they stand in it: of hosts, and addresses.
+    is_key_open: bool,
+    /// The names that it is for, as they stand in it: of hosts, and addresses. Without those that no host has.
     pub names: Vec<String>,
     /// From when it is good.
     pub begin: Timestamp,
@@ -102,10 +105,14 @@ impl Certificate {
             Err(Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => {
                 return Err(TlsFault::Pair(files.clone()));
             }
-            Err(error) => return Err(content(&files.certificate, unreadable)(error)),
+            Err(error) => {
+                let what = "the first certificate is none that TLS can use, such as one of X.509 version 1";
+                return Err(content(&files.certificate, what)(error));
+            }
         }
         Ok(Self {
             key: Arc::new(key),
+            is_key_open: is_open(&files.key),
             names,
             begin,
             end,
@@ -114,6 +121,14 @@ impl Certificate {
 
     pub(super) fn key(&self) -> Arc<CertifiedKey> {
         Arc::clone(&self.key)
+    }
+
+    /// What whoever runs the server should mend.
+    pub fn warning(&self, files: &TlsFiles) -> Option<String> {
+        self.is_key_open.then(|| {
+            let path = files.key.display();
+            format!("{path}: every user of this machine can read the private key; take that right away (chmod o= {path})")
+        })
     }
 
     /// A host that a client can ask for, if it names one in full.
@@ -134,6 +149,11 @@ fn read<T>(path: &Path, parse: impl Fn(&[u8]) -> Result<T, &'static str>) -> Res
     })
 }
 
+/// Whether anybody can read it.
+fn is_open(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|file| file.mode() & 0o004 != 0)
+}
+
 fn is_encrypted(pem: &[u8]) -> bool {
     let mark = b"ENCRYPTED";
     pem.windows(mark.len()).any(|window| window == mark)
@@ -146,7 +166,11 @@ fn facts(der: &[u8]) -> Option<(Vec<String>, Timestamp, Timestamp)> {
     let names = certificate.get_extension::<SubjectAltName>();
     let names = names.ok()?.map(|(_, names)| names.0).unwrap_or_default();
     let names = names.iter().filter_map(|name| match name {
-        GeneralName::DnsName(name) => Some(name.to_string()),
+        GeneralName::DnsName(name) => {
+            let is_of_host =
+                |letter: char| letter.is_ascii_alphanumeric() || "-._*".contains(letter);
+            Some(name.to_string()).filter(|name| name.chars().all(is_of_host))
+        }
         GeneralName::IpAddress(address) => address_of(address.as_bytes()),
         _ => None,
     });
@@ -167,4 +191,24 @@ fn address_of(bytes: &[u8]) -> Option<String> {
     let v4 = <[u8; 4]>::try_from(bytes).map(IpAddr::from);
     let v6 = <[u8; 16]>::try_from(bytes).map(IpAddr::from);
     v4.or(v6).ok().map(|address| address.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, KeyPair, SanType};
+
+    use super::*;
+
+    #[test]
+    fn names_that_no_host_has_are_not_repeated() {
+        let names = ["a\nFAKE line", "$(id)", "*.home.arpa", "nas.home.arpa"];
+        let mut params = CertificateParams::default();
+        let names = names.map(|name| SanType::DnsName(name.try_into().unwrap()));
+        params.subject_alt_names = names.into();
+        let address = "2001:db8::1".parse().unwrap();
+        params.subject_alt_names.push(SanType::IpAddress(address));
+        let certificate = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
+        let (names, ..) = facts(certificate.der()).unwrap();
+        assert_eq!(names, ["*.home.arpa", "nas.home.arpa", "2001:db8::1"]);
+    }
 }

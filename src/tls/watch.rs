@@ -17,9 +17,9 @@ pub struct Watch {
     tls: Arc<Tls>,
     files: TlsFiles,
     seen: [Print; 2],
-    /// What failed a moment ago, and is told if it does so again: whoever renews a certificate writes one file
-    /// after the other.
-    doubted: Option<String>,
+    /// Whether the last look failed: it is told if the next one does too, since whoever renews a certificate
+    /// writes one file after the other.
+    is_doubted: bool,
     told: Standing,
 }
 
@@ -44,9 +44,10 @@ impl Watch {
             tls: Arc::clone(&tls),
             files,
             seen,
-            doubted: None,
+            is_doubted: false,
             told: Standing::Good,
         };
+        watch.tell_openness();
         watch.tell_news(Timestamp::now());
         Ok((tls, watch))
     }
@@ -55,7 +56,7 @@ impl Watch {
     pub fn look(&mut self, is_asked: bool) {
         if is_asked
             || self.seen.iter().any(Print::is_changed)
-            || self.doubted.is_some()
+            || self.is_doubted
             || !self.tls.reloads.is_current()
         {
             self.reload(is_asked);
@@ -74,20 +75,27 @@ impl Watch {
                     "the certificate was read anew ({})",
                     described(&certificate)
                 );
-                self.doubted = None;
+                self.is_doubted = false;
                 self.told = Standing::Good;
-                return self.tls.replace(certificate);
+                self.tls.replace(certificate);
+                return self.tell_openness();
             }
             Ok(Err(fault)) => fault.to_string(),
             Err(_) => "a bug, see the log".to_owned(),
         };
-        if is_asked || self.doubted.as_ref() == Some(&fault) {
+        if is_asked || self.is_doubted {
             let is_new = self.tls.reloads.failed(&fault);
             if is_new || is_asked {
                 log::error!("the certificate stays as it was until this is mended: {fault}");
             }
         }
-        self.doubted = Some(fault);
+        self.is_doubted = true;
+    }
+
+    fn tell_openness(&self) {
+        if let Some(warning) = self.tls.current().warning(&self.files) {
+            log::warn!("{warning}");
+        }
     }
 
     /// What is to be told of the certificate now: once for as long as it stays so.
@@ -180,6 +188,17 @@ mod tests {
         assert!(tls.reloads.is_current());
         assert!(!Arc::ptr_eq(&tls.current(), &first));
         assert_eq!(tls.reloads.failures(), 1);
+    }
+
+    #[test]
+    fn what_fails_twice_is_told_though_it_fails_in_two_ways() {
+        let folder = tempfile::tempdir().unwrap();
+        let (tls, mut watch) = watch(folder.path());
+        std::fs::write(folder.path().join("c"), "no certificate").unwrap();
+        watch.look(false);
+        std::fs::remove_file(folder.path().join("c")).unwrap();
+        watch.look(false);
+        assert!(!tls.reloads.is_current());
     }
 
     #[test]

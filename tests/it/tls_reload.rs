@@ -47,11 +47,6 @@ fn a_new_certificate_is_shown_soon_and_open_connections_stay() {
     assert!(client.connect(BOTH, &[]).is_err(), "the former one is gone");
     still_answers(&mut open);
     server.log_line("the certificate was read anew (names: auth.home.arpa; until ");
-    let failed = |line: &String| line.contains("the certificate stays as it was");
-    assert!(
-        !server.log().iter().any(failed),
-        "one file after the other is no failure"
-    );
 }
 
 #[test]
