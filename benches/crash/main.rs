@@ -45,6 +45,7 @@ mod panics;
 mod replaced;
 mod marks;
 mod power;
+mod probe;
 mod program;
 mod proof;
 mod random;
