@@ -77,9 +77,10 @@ pub fn status(_: &mut SchemaGenerator) -> Schema {
     words(STATUSES)
 }
 
-/// What happened.
+/// What happened. Not only what this version writes: the file may have been a later one's.
 pub fn activity_code(_: &mut SchemaGenerator) -> Schema {
-    words(Activity::codes())
+    let known: Vec<&str> = Activity::codes().collect();
+    of(json!({ "type": "string", "examples": known }))
 }
 
 /// What a user may do, module by module.

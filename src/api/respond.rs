@@ -42,17 +42,8 @@ pub async fn respond(
         return Err(ApiError::Internal.into());
     };
     let has_body = !matches!(request.parts().1, Payload::None);
-    let watch = request.conn_data::<Rc<Watch>>().cloned();
-    if watch.as_ref().is_some_and(|watch| watch.is_behind_last()) {
-        // The connection ends, and this with it.
-        return std::future::pending().await;
-    }
-    let running = watch.as_ref().map(|watch| watch.begin(has_body));
-    let is_old = request.version() < Version::HTTP_11;
-    let ends = is_old || request.head().connection_type() == ConnectionType::Close;
-    if let Some(watch) = watch.as_ref().filter(|_| ends) {
-        watch.ends();
-    }
+    let watch = request.conn_data::<Rc<Watch>>();
+    let running = watch.map(|watch| watch.begin(has_body));
     let id = Xid::new(Timestamp::now());
     let extra = Extra {
         id,
@@ -66,6 +57,7 @@ pub async fn respond(
         let answer = preflight(&extra);
         return Ok(request.into_response(answer));
     }
+    let is_old = request.version() < Version::HTTP_11;
     if let Err(error) = within(&app.limits, &request) {
         let (request, _) = request.into_parts();
         let response = ServiceResponse::from_err(error, request);
@@ -107,9 +99,6 @@ pub async fn respond(
         // What is left of the request is no next one.
         let head = response.response_mut().head_mut();
         head.set_connection_type(ConnectionType::Close);
-        if let Some(watch) = &watch {
-            watch.ends();
-        }
     }
     if is_old {
         // A list of unknown length ends with the connection: HTTP/1.0 knows no chunks (RFC 9112 §6.1).

@@ -57,7 +57,6 @@ pub struct Connection {
 /// It was refused: this is what is still to be written, and what of it was taken off meanwhile.
 struct Closing {
     answer: Vec<u8>,
-    lingers: bool,
     written: usize,
     until: Pin<Box<Sleep>>,
     discarded: usize,
@@ -124,14 +123,8 @@ impl Connection {
             true => text(error, self.strict_transport.as_ref()),
             false => Vec::new(),
         };
-        let lingers = !answer.is_empty();
-        self.close(answer, lingers);
-    }
-
-    fn close(&mut self, answer: Vec<u8>, lingers: bool) {
         self.closing = Some(Closing {
             answer,
-            lingers,
             written: 0,
             until: Box::pin(sleep_until(Instant::now() + LINGER)),
             discarded: 0,
@@ -197,7 +190,7 @@ impl Closing {
                 Poll::Pending => return Poll::Pending,
             }
         }
-        if !self.lingers || ready!(Pin::new(&mut *stream).poll_shutdown(cx)).is_err() {
+        if self.answer.is_empty() || ready!(Pin::new(&mut *stream).poll_shutdown(cx)).is_err() {
             return Poll::Ready(());
         }
         let mut scratch = [0; 4096];
@@ -271,13 +264,7 @@ impl AsyncWrite for Connection {
         let this = self.get_mut();
         // TLS holds back what the socket does not take.
         let flush = Pin::new(&mut this.stream).poll_flush(cx);
-        ready!(this.after_write(flush, cx))?;
-        if this.watch.is_over() && this.closing.is_none() {
-            // The last answer is out. actix waits in vain for one to the request behind it, until it reads.
-            this.close(Vec::new(), true);
-            cx.waker().wake_by_ref();
-        }
-        Poll::Ready(Ok(()))
+        this.after_write(flush, cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -33,10 +33,6 @@ pub struct Watch {
     /// Of the request that is answered: how far its body is.
     body: Cell<Body>,
     is_first: Cell<bool>,
-    /// Whether the answer to the request is the connection's last one.
-    is_last: Cell<bool>,
-    /// Whether a request came behind the last answer.
-    is_over: Cell<bool>,
     /// To be woken when there may be something to read again.
     held: RefCell<Option<Waker>>,
 }
@@ -83,8 +79,6 @@ impl Watch {
             running: Cell::new(0),
             body: Cell::new(Body::Read),
             is_first: Cell::new(true),
-            is_last: Cell::new(false),
-            is_over: Cell::new(false),
             held: RefCell::default(),
         }
     }
@@ -103,22 +97,6 @@ impl Watch {
         });
         self.is_first.set(false);
         Running(Rc::clone(self))
-    }
-
-    /// The answer to the request is the last one.
-    pub fn ends(&self) {
-        self.is_last.set(true);
-    }
-
-    /// Whether a request that came now must not be looked at (RFC 9112 §9.6): the last answer was made.
-    pub fn is_behind_last(&self) -> bool {
-        self.is_over.set(self.is_last.get());
-        self.is_over.get()
-    }
-
-    /// Whether the connection ends as soon as the last answer is written.
-    pub(super) fn is_over(&self) -> bool {
-        self.is_over.get()
     }
 
     /// Somebody begins to read the body of the request.

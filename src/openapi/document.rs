@@ -12,10 +12,10 @@ const ABOUT: &str = "\
 NetBird-compatible users and personal access tokens, and the question of a reverse proxy whether a \
 request may pass.
 
-A success is always 200, a creation too. Every 4xx and 5xx has the JSON of `Error`; beside what the \
-operations tell, an unknown path is 404, and a method that a path does not have is 405 with `Allow`, \
-both whatever the credential. A head that can't be read is 400, and one that does not arrive in time \
-is 408. HEAD is answered where GET is, and a CORS preflight with 204.
+A success is always 200, a creation too. Every 4xx and 5xx to a request whose head can be read has the \
+JSON of `Error`; beside what the operations tell, an unknown path is 404, and a method that a path does not have is 405 with `Allow`, \
+both whatever the credential. A head that can't be read is 400 without a body, and one that does not \
+arrive in time is 408. HEAD is answered where GET is, and a CORS preflight with 204.
 
 In requests, unknown members and unknown parameters of the query don't matter, a member that is \
 `null` is as if it were absent, and Content-Type is not looked at. Texts are limited in bytes of \

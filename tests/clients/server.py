@@ -77,11 +77,16 @@ class Binary:
 
     def stop(self):
         self.process.terminate()
-        code = self.process.wait(timeout=15)
-        self.reader.join()
+        try:
+            code = self.process.wait(timeout=15)
+        finally:
+            self.process.kill()
+            self.reader.join()
         assert code == 0, f"the server ended with {code}:\n" + "".join(self.log)
         assert self.token not in "".join(self.log), "a token is in the log"
 
     def __exit__(self, *_):
-        self.stop()
-        self.folder.cleanup()
+        try:
+            self.stop()
+        finally:
+            self.folder.cleanup()
