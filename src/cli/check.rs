@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::Subcommand;
 
+use super::certificate;
 use super::database::owner_id;
 use super::failure::Failure;
 use super::jwt::printable;
@@ -12,7 +13,6 @@ use super::output::{self, fields, or_dash, table};
 use crate::config::{Loaded, LogFormat, TlsFiles, TokenSource};
 use crate::forward::{ForwardAuth, HostPattern, Rule, Unmatched};
 use crate::jwt::{self, Issuer, IssuerSet, UnknownUsers};
-use crate::tls::Certificate;
 
 const DAY: u64 = 24 * 60 * 60;
 
@@ -57,7 +57,7 @@ impl ConfigCommand {
         } = IssuerSet::load(config.issuers)?;
         let file = file.as_ref().map(|file| file.display().to_string());
         let tls = config.server.tls.as_ref();
-        let certificate = tls.map(Certificate::load).transpose()?;
+        let (certificate, mend) = tls.map(certificate::describe).transpose()?.unzip();
         let tls_file = |which: fn(&TlsFiles) -> &PathBuf| {
             tls.map_or_else(|| "off".to_owned(), |tls| which(tls).display().to_string())
         };
@@ -177,21 +177,19 @@ impl ConfigCommand {
                 config.compat.netbird_messages.to_string(),
             ),
         ]))?;
-        let open = tls.zip(certificate.as_ref());
-        let open = open.and_then(|(files, certificate)| certificate.warning(files));
         if let Some(certificate) = certificate {
-            let described = fields(&[
-                ("certificate", or_dash(&certificate.names.join(", "))),
-                ("from", certificate.begin.to_string()),
-                ("until", certificate.end.to_string()),
-            ]);
-            output::print(&format!("\n{described}"))?;
+            output::print(&format!("\n{certificate}"))?;
         }
         output::print(&describe_forward_auth(&config.forward_auth))?;
         for issuer in set.iter() {
             output::print(&describe(issuer))?;
         }
-        for warning in warnings.iter().chain(&skipped).chain(&unused).chain(&open) {
+        for warning in warnings
+            .iter()
+            .chain(&skipped)
+            .chain(&unused)
+            .chain(mend.iter().flatten())
+        {
             output::tell(warning);
         }
         output::tell("the configuration is valid");

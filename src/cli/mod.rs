@@ -6,6 +6,7 @@
 
 mod backup;
 mod bootstrap;
+mod certificate;
 mod check;
 mod database;
 mod explain;
@@ -31,7 +32,7 @@ use crate::config::{self, Environment, Loaded};
 use failure::Failure;
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 not found, \
-                          4 denied or already there, or it would not pass.\nEvery setting: netbird-auth.toml. Every setting but [[issuer]]: also \
+                          4 denied or already there, or it would not pass.\nEvery setting: netbird-auth.toml. Every setting but those in double brackets: also \
                           NETBIRD_AUTH_<SECTION>__<KEY>.";
 
 /// NetBird's API authentication: one binary, one SQLite file.

@@ -36,7 +36,11 @@ pub(super) fn bind(path: &Path, mode: u32, backlog: i32) -> io::Result<(UnixList
     // In a folder that nobody else can enter, until it has its permissions.
     let hidden = format!(".{:016x}", getrandom::u64()?);
     let hidden = path.parent().unwrap_or(Path::new("")).join(hidden);
-    fs::DirBuilder::new().mode(0o700).create(&hidden)?;
+    let made = fs::DirBuilder::new().mode(0o700).create(&hidden);
+    made.map_err(|error| match error.kind() {
+        ErrorKind::NotFound => io::Error::other("its folder is missing; make it first"),
+        _ => error,
+    })?;
     let made = make(&hidden.join("s"), path, mode, backlog);
     let _ = fs::remove_file(hidden.join("s"));
     let _ = fs::remove_dir(&hidden);

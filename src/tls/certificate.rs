@@ -79,7 +79,7 @@ impl Certificate {
         })?;
         let key = read(&files.key, |pem| {
             PrivateKeyDer::from_pem_slice(pem).map_err(|error| match error {
-                pem::Error::NoItemsFound if is_encrypted(pem) => {
+                _ if is_encrypted(pem) => {
                     "the private key is encrypted: store it without a passphrase, for this user only"
                 }
                 pem::Error::NoItemsFound => "holds no private key (PEM)",
@@ -123,12 +123,20 @@ impl Certificate {
         Arc::clone(&self.key)
     }
 
-    /// What whoever runs the server should mend.
-    pub fn warning(&self, files: &TlsFiles) -> Option<String> {
-        self.is_key_open.then(|| {
-            let path = files.key.display();
-            format!("{path}: every user of this machine can read the private key; take that right away (chmod o= {path})")
-        })
+    /// What whoever runs the server should mend, whatever the time is.
+    pub fn warnings(&self, files: &TlsFiles) -> Vec<String> {
+        let (key, certificate) = (files.key.display(), files.certificate.display());
+        let open = self.is_key_open.then(|| {
+            format!(
+                "{key}: every user of this machine can read the private key; take that right away (chmod o= {key})"
+            )
+        });
+        let nameless = self.names.is_empty().then(|| {
+            format!(
+                "{certificate}: the certificate names no host (subjectAltName): most clients refuse it; get one that does"
+            )
+        });
+        open.into_iter().chain(nameless).collect()
     }
 
     /// A host that a client can ask for, if it names one in full.

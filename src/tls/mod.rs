@@ -6,7 +6,7 @@ mod watch;
 
 pub use anybody::client_of_anybody;
 pub use certificate::{Certificate, TlsFault};
-pub use watch::Watch;
+pub use watch::{Watch, dates_warning};
 
 use std::fmt;
 use std::sync::Arc;

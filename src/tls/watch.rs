@@ -47,7 +47,7 @@ impl Watch {
             is_doubted: false,
             told: Standing::Good,
         };
-        watch.tell_openness();
+        watch.tell_warnings();
         watch.tell_news(Timestamp::now());
         Ok((tls, watch))
     }
@@ -78,7 +78,7 @@ impl Watch {
                 self.is_doubted = false;
                 self.told = Standing::Good;
                 self.tls.replace(certificate);
-                return self.tell_openness();
+                return self.tell_warnings();
             }
             Ok(Err(fault)) => fault.to_string(),
             Err(_) => "a bug, see the log".to_owned(),
@@ -92,8 +92,8 @@ impl Watch {
         self.is_doubted = true;
     }
 
-    fn tell_openness(&self) {
-        if let Some(warning) = self.tls.current().warning(&self.files) {
+    fn tell_warnings(&self) {
+        for warning in self.tls.current().warnings(&self.files) {
             log::warn!("{warning}");
         }
     }
@@ -107,26 +107,40 @@ impl Watch {
     }
 
     fn tell_news(&mut self, now: Timestamp) {
-        let (news, certificate) = (self.news(now), self.tls.current());
-        let path = self.files.certificate.display();
-        match news {
-            None | Some(Standing::Good) => {}
-            Some(Standing::NotYet) => log::warn!(
-                "the certificate in {path} is good from {} only: clients refuse it until then; \
-                 is the clock right?",
-                certificate.begin
-            ),
-            Some(Standing::EndsSoon) => log::warn!(
-                "the certificate in {path} ends at {}: put the next one in its place, it is taken over by itself",
-                certificate.end
-            ),
-            Some(Standing::Ended) => log::error!(
-                "the certificate in {path} ended at {}: clients refuse it; put the next one in its place, it is \
-                 taken over by itself",
-                certificate.end
-            ),
+        let news = self.news(now);
+        if let Some(text) = news.and_then(|news| news.text(&self.tls.current(), &self.files)) {
+            log::warn!("{text}");
         }
     }
+}
+
+impl Standing {
+    /// What to do; `None` where nothing is to be done.
+    fn text(self, certificate: &Certificate, files: &TlsFiles) -> Option<String> {
+        let Certificate { begin, end, .. } = certificate;
+        let next = "put the next one in its place, a running server takes it over by itself";
+        let text = match self {
+            Self::Good => return None,
+            Self::NotYet => {
+                format!(
+                    "is good from {begin} only: clients refuse it until then; is the clock right?"
+                )
+            }
+            Self::EndsSoon => format!("ends at {end}: {next}"),
+            Self::Ended => format!("ended at {end}: clients refuse it; {next}"),
+        };
+        let path = files.certificate.display();
+        Some(format!("the certificate in {path} {text}"))
+    }
+}
+
+/// What is to be done about a certificate's dates, if anything.
+pub fn dates_warning(
+    certificate: &Certificate,
+    files: &TlsFiles,
+    now: Timestamp,
+) -> Option<String> {
+    standing(certificate.begin, certificate.end, now).text(certificate, files)
 }
 
 /// Names and end, for the log.

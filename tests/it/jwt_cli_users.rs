@@ -72,7 +72,7 @@ fn help_is_there_and_names_exit_code_4_where_a_jwt_does_not_pass() {
             &[
                 "jwt Look at",
                 "4 denied or already there, or it would not pass.",
-                "Every setting but [[issuer]]: also NETBIRD_AUTH_",
+                "Every setting but those in double brackets: also NETBIRD_AUTH_",
             ],
         ),
         (&["jwt"], &["inspect Say"]),

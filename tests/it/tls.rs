@@ -13,7 +13,7 @@ use crate::support::{
     request,
 };
 
-const FILES: [(&str, &str); 2] = [
+pub const FILES: [(&str, &str); 2] = [
     ("SERVER__TLS_CERT_FILE", "tls.crt"),
     ("SERVER__TLS_KEY_FILE", "tls.key"),
 ];
@@ -243,6 +243,7 @@ fn a_start_with_bad_files_is_refused_with_the_reason() {
     let encrypted = pair.key.replace("PRIVATE KEY", "ENCRYPTED PRIVATE KEY");
     let cut = pair.certificate.replace("-----END CERTIFICATE-----", "");
     let garbage = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    let sealed = "-----BEGIN EC PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00\n\nAAAA\n-----END EC PRIVATE KEY-----\n";
     let no_key = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
     for (certificate, key, words) in [
         (&*pair.key, &*pair.key, "tls.crt: holds no certificate"),
@@ -264,6 +265,11 @@ fn a_start_with_bad_files_is_refused_with_the_reason() {
         (
             &pair.certificate,
             &encrypted,
+            "tls.key: the private key is encrypted",
+        ),
+        (
+            &pair.certificate,
+            sealed,
             "tls.key: the private key is encrypted",
         ),
         (

@@ -7,8 +7,8 @@ use rustix::process::Signal;
 
 use crate::jwt_reload::{put_in_place, soon};
 use crate::operations::{METRICS, metrics_client, scrape};
-use crate::support::{BOTH, Pair, Server, TlsConnection, eventually};
-use crate::tls::{server, with};
+use crate::support::{BOTH, Pair, Server, TlsConnection, eventually, netbird_auth};
+use crate::tls::{FILES, server, with};
 
 /// As a program does it that renews certificates: one file after the other.
 fn renew(folder: &Path, pair: &Pair) {
@@ -107,6 +107,18 @@ fn a_certificate_near_its_end_is_told_once_and_a_good_one_is_not() {
             let told = log.iter().filter(|entry| entry.contains(line));
             told.cloned().collect::<Vec<_>>()
         };
+        let mut check = netbird_auth(server.folder.path());
+        for (name, value) in FILES {
+            check.env(format!("NETBIRD_AUTH_{name}"), value);
+        }
+        let check = check.args(["config", "check"]).output().unwrap();
+        let warned = String::from_utf8(check.stderr).unwrap();
+        assert_eq!(warned.contains(line), words.is_some(), "{warned}");
+        assert!(warned.contains(words.unwrap_or_default()), "{warned}");
+        assert!(
+            warned.contains("every user of this machine can read the private key"),
+            "{warned}"
+        );
         // Before "ready", by the start itself.
         match words {
             None => assert!(told(&server).is_empty()),

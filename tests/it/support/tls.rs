@@ -1,7 +1,9 @@
 //! Certificates, and a client that speaks TLS.
 
+use std::fs::Permissions;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -48,7 +50,10 @@ impl Pair {
     /// As `tls.crt` and `tls.key`.
     pub fn write_to(&self, folder: &Path) {
         std::fs::write(folder.join("tls.crt"), &self.certificate).unwrap();
-        std::fs::write(folder.join("tls.key"), &self.key).unwrap();
+        let key = folder.join("tls.key");
+        std::fs::write(&key, &self.key).unwrap();
+        // Whatever the umask is: some tests look at the warning.
+        std::fs::set_permissions(&key, Permissions::from_mode(0o644)).unwrap();
     }
 
     /// A client that believes this certificate and no other.
