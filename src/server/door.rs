@@ -156,7 +156,8 @@ impl<R: Fn(Option<IpAddr>, &ApiError) + Clone + 'static> Door<R> {
             None => Stream::Tcp(tcp),
             Some(tls) => {
                 let until = accepted + self.manner.bounds.head;
-                match handshake::done(tls, tcp, until, stopping).await {
+                // Apart: the room for a handshake would stay with each connection, also one in the clear.
+                match Box::pin(handshake::done(tls, tcp, until, stopping)).await {
                     Ok(tls) => Stream::Tls(tls),
                     Err(handshake::Failed::Silent) => return None,
                     Err(handshake::Failed::Fault(fault)) => {
@@ -172,7 +173,7 @@ impl<R: Fn(Option<IpAddr>, &ApiError) + Clone + 'static> Door<R> {
                         let told = self.told(peer.ip());
                         let plain = Connection::new(Stream::Tcp(tcp), accepted, &manner, told);
                         let plain_http = "this port speaks TLS: ask by https".into();
-                        plain.turn_away(&ApiError::Handshake(plain_http)).await;
+                        Box::pin(plain.turn_away(&ApiError::Handshake(plain_http))).await;
                         return None;
                     }
                 }
